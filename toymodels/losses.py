@@ -1,0 +1,95 @@
+"""What is minimised. An objective maps a model to one loss per instance; training does not care how."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from toymodels import kernels, streams
+from toymodels.checks import count, importance_tensor, require
+from toymodels.data import SparseFeatures
+from toymodels.models import LinearModel, ReLUModel, ToyModel
+from toymodels.population import unchecked_population_loss
+
+
+def weighted_mse(x_hat: Tensor, x: Tensor, importance: Tensor) -> Tensor:
+    """Σ_i I_i (x_i - x̂_i)², averaged over the batch: [instance] (paper, section 2).
+
+    x_hat, x [instance, batch, feature]; importance [feature] or [instance, feature].
+    Raises ValueError if the shapes disagree.
+    """
+    require(x_hat.shape == x.shape, "x_hat", f"of shape {tuple(x_hat.shape)}", f"the shape of x, {tuple(x.shape)}")
+    weights = importance_tensor(importance, x.shape[2], x.shape[0], x)
+    return (weights.unsqueeze(1) * (x - x_hat).square()).sum(-1).mean(-1)
+
+
+@dataclass
+class SampledLoss:
+    """Objective: weighted_mse on a fresh batch at every call.
+
+    features: the data. importance: [feature] or [instance, feature]. batch: examples per call and instance.
+    generator: a torch.Generator or an int64 tensor of seeds, one per instance; each instance draws from
+    its own stream, so its data do not depend on which others are stacked with it.
+    """
+
+    features: SparseFeatures
+    importance: Tensor
+    batch: int = 1024
+    generator: streams.Source = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        count("batch", self.batch)
+        self._seeds: Tensor | None = None
+        self._drawn = 0
+
+    def __call__(self, model: ToyModel) -> Tensor:
+        density = self.features.density_for(model.n_instances)
+        if self._seeds is None or len(self._seeds) != model.n_instances:
+            self._seeds, self._drawn = streams.instance_seeds(self.generator, model.n_instances), 0
+        start, self._drawn = self._drawn, self._drawn + self.batch
+        known = type(model).forward in (LinearModel.forward, ReLUModel.forward)
+        if known and model.W.dtype == torch.float32 and model.W.device.type == "cpu":
+            weights = importance_tensor(self.importance, model.n_features, model.n_instances, model.W)
+            shared = self.features.by_example, self.features.by_batch
+            batch = self._seeds, start, self.batch, model.activation == "relu", *shared
+            return _CompiledSampledLoss.apply(model.W, model.b, density.float(), weights, batch)
+        if self.features.by_example or self.features.by_batch:
+            raise NotImplementedError("shared supports need a float32 LinearModel or ReLUModel on the CPU")
+        x = streams.sparse_batch(self._seeds, start, self.batch, density).to(model.W)
+        return weighted_mse(model(x), x, self.importance)
+
+
+class _CompiledSampledLoss(torch.autograd.Function):
+    """weighted_mse(model(x), x, importance) on the batch that sparse_batch would draw, in one pass over it."""
+
+    @staticmethod
+    def forward(ctx, W, b, density, importance, batch):
+        seeds, *rest = batch
+        arrays = [np.ascontiguousarray(t.detach().numpy()) for t in (W, b, density, importance)]
+        results = kernels.sampled_loss_and_gradient(*arrays, seeds.numpy().view(np.uint64), *rest)
+        loss, d_W, d_b = map(torch.from_numpy, results)
+        ctx.save_for_backward(d_W, d_b)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        d_W, d_b = ctx.saved_tensors
+        return grad[:, None, None] * d_W, grad[:, None] * d_b, None, None, None
+
+
+@dataclass
+class PopulationLoss:
+    """Objective: the exact expected loss, see population_loss. terms: of its Fourier series; 32 are enough to train."""
+
+    features: SparseFeatures
+    importance: Tensor
+    terms: int = 32
+
+    def __post_init__(self) -> None:
+        count("terms", self.terms)
+
+    def __call__(self, model: ToyModel) -> Tensor:
+        return unchecked_population_loss(model, self.features, self.importance, self.terms)

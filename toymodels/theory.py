@@ -1,0 +1,92 @@
+"""Closed forms for n features in n-1 dimensions, n = 2 or 3 (paper, section 3): losses, phases and boundaries.
+
+The *extra* (last) feature has importance r, the others 1; all have density p. A canonical solution gives each feature
+a direction of its own, drops it, or pairs it with another as an antipode. Ignoring a feature of importance I costs
+I (p/3 - p²/4), its bias being p/2; an antipodal pair costs (I_a + I_b) p²/6, its biases being 0.
+"""
+
+import torch
+from torch import Tensor
+
+from toymodels.checks import in_range, require
+from toymodels.metrics import Phase
+
+TRIPLE_POINT = (4 / 7, 1.0)  # density and importance at which all canonical solutions cost the same
+
+PHASES = {  # canonical solution -> phase of the extra feature
+    "extra ignored": Phase.IGNORED,
+    "other ignored": Phase.DEDICATED,
+    "extra paired": Phase.SUPERPOSITION,
+    "others paired": Phase.DEDICATED,
+}
+
+
+def canonical_losses(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> dict[str, Tensor]:
+    """Loss of each canonical solution, density and importance broadcast.
+
+    n_features 2 (one hidden dimension): "extra ignored", "other ignored", "extra paired"; 3 adds "others paired".
+    Raises ValueError for another n_features, a density outside (0, 1] or an importance that is not positive.
+    """
+    require(n_features in (2, 3), "n_features", n_features, "2 or 3 for the closed forms")
+    p, r = (torch.as_tensor(v, dtype=torch.float64) for v in (density, importance))
+    in_range("density", p, 1e-300, 1.0, "numbers in (0, 1]")
+    in_range("importance", r, 1e-300, 1e300, "positive numbers")
+    p, r = torch.broadcast_tensors(p, r)
+    ignored = p / 3 - p.square() / 4
+    losses = {"extra ignored": r * ignored, "other ignored": ignored, "extra paired": (1 + r) * p.square() / 6}
+    return losses if n_features == 2 else {**losses, "others paired": p.square() / 3}
+
+
+def canonical_weights(name: str, density: float, n_features: int = 2) -> tuple[Tensor, Tensor]:
+    """W [hidden, feature] and b [feature] of a canonical solution."""
+    require(name in canonical_losses(1.0, 1.0, n_features), "name", name, "a canonical solution of that n_features")
+    columns = {  # per feature: its dimension and sign, or None if ignored
+        (2, "extra ignored"): [(0, 1), None],
+        (2, "other ignored"): [None, (0, 1)],
+        (2, "extra paired"): [(0, 1), (0, -1)],
+        (3, "extra ignored"): [(0, 1), (1, 1), None],
+        (3, "other ignored"): [(0, 1), None, (1, 1)],
+        (3, "extra paired"): [(0, 1), (1, 1), (0, -1)],
+        (3, "others paired"): [(0, 1), (0, -1), (1, 1)],
+    }[n_features, name]
+    W, b = torch.zeros(n_features - 1, n_features, dtype=torch.float64), torch.zeros(n_features, dtype=torch.float64)
+    for i, place in enumerate(columns):
+        if place is None:
+            b[i] = density / 2
+        else:
+            W[place[0], i] = place[1]
+    return W, b
+
+
+def best_canonical(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> tuple[Tensor, Tensor]:
+    """Lowest canonical loss, and by which fraction of it the second lowest lies above (0 on a boundary)."""
+    losses = torch.stack(list(canonical_losses(density, importance, n_features).values())).sort(0).values
+    return losses[0], losses[1] / losses[0] - 1
+
+
+def canonical_phase(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> Tensor:
+    """Phase of the extra feature in the canonical solution of lowest loss, as int."""
+    losses = canonical_losses(density, importance, n_features)
+    phases = torch.tensor([int(PHASES[name]) for name in losses])
+    return phases[torch.stack(list(losses.values())).argmin(0)]
+
+
+def phase_gap(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> Tensor:
+    """By which fraction the best canonical loss of any other phase lies above the lowest: 0 on a phase boundary."""
+    losses = canonical_losses(density, importance, n_features)
+    names, values = list(losses), torch.stack(list(losses.values()))
+    phases = torch.tensor([int(PHASES[name]) for name in names]).view(-1, *[1] * (values.ndim - 1))
+    best = values.min(0).values
+    other = torch.where(phases == canonical_phase(density, importance, n_features), torch.inf, values).min(0).values
+    return other / best - 1
+
+
+def boundary_below(density: Tensor | float) -> Tensor:
+    """Importance r = 2p/(4 - 5p), p ≤ 4/7, under which the extra feature is better ignored than paired."""
+    p = torch.as_tensor(density, dtype=torch.float64)
+    return torch.where(p <= TRIPLE_POINT[0], 2 * p / (4 - 5 * p).clamp(min=1e-9), torch.nan)
+
+
+def boundary_above(density: Tensor | float) -> Tensor:
+    """Importance r = (4 - 5p)/2p, p ≤ 4/7, above which n = 2 gives the one dimension to the extra feature."""
+    return 1 / boundary_below(density)

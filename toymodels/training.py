@@ -1,0 +1,257 @@
+"""train(): the one training loop, whatever the objective; restarts() and the choice of the best start."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from toymodels import solver, streams
+from toymodels.checks import count, finite_weights, importance_tensor, positive, require
+from toymodels.data import SparseFeatures
+from toymodels.losses import PopulationLoss, SampledLoss
+from toymodels.models import ToyModel
+from toymodels.population import population_loss, unchecked_population_loss
+
+Objective = Callable[[ToyModel], Tensor]
+RECORDS = 200  # points of a loss curve
+
+OPTIMIZERS: dict[str, Callable] = {
+    "adam": lambda params, lr: torch.optim.Adam(params, lr, fused=True),
+    "adamw": lambda params, lr: torch.optim.AdamW(params, lr, weight_decay=1e-2, fused=True),
+    "sgd": lambda params, lr: torch.optim.SGD(params, lr, fused=True),
+    "momentum": lambda params, lr: torch.optim.SGD(params, lr, momentum=0.9, fused=True),
+}
+SCHEDULES: dict[str, Callable[[float], float]] = {  # learning-rate factor against the fraction of steps done
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    "constant": lambda done: 1.0,
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """What train() saw. step [record]; loss [record, instance]; W [snapshot, instance, hidden, feature] at W_step."""
+
+    step: Tensor
+    loss: Tensor
+    W_step: Tensor
+    W: Tensor
+
+
+def train(
+    model: ToyModel,
+    objective: Objective,
+    steps: int,
+    lr: float = 0.03,
+    optimizer: str | Callable = "adam",
+    schedule: str | Callable[[float], float] = "cosine",
+    snapshots: Iterable[int] = (),
+    progress: bool | str = False,
+) -> History:
+    """Minimise objective(model) [instance] in place, every instance on its own, and return the History.
+
+    steps: at least 1. lr: above 0; with cosine schedule (default) it falls to 0 at the last step.
+    optimizer: one of OPTIMIZERS, or a function of (parameters, lr). schedule: "cosine", "constant" or a function
+    of the fraction of steps done. snapshots: steps before which W is copied (`steps` itself: after the last).
+    progress: show a tqdm bar, with this label if it is a string.
+    Raises ValueError for arguments out of range, weights that are not finite, an unknown optimizer or schedule.
+    """
+    count("steps", steps)
+    positive("lr", lr)
+    finite_weights(model)
+    require(callable(optimizer) or optimizer in OPTIMIZERS, "optimizer", optimizer, f"{sorted(OPTIMIZERS)}")
+    require(callable(schedule) or schedule in SCHEDULES, "schedule", schedule, f"{sorted(SCHEDULES)}")
+    factor = schedule if callable(schedule) else SCHEDULES[schedule]
+    opt = (optimizer if callable(optimizer) else OPTIMIZERS[optimizer])(model.parameters(), lr)
+    wanted = sorted(set(snapshots))
+    recorded = set(torch.linspace(0, steps - 1, min(RECORDS, steps)).long().tolist())
+    losses: list[Tensor] = []
+    weights: list[Tensor] = []
+    label = progress if isinstance(progress, str) else None
+    for step in tqdm(range(steps), desc=label, disable=not progress, mininterval=1.0):
+        if step in wanted:
+            weights.append(model.W.detach().clone())
+        for group in opt.param_groups:
+            group["lr"] = lr * factor(step / steps)
+        loss = objective(model)
+        opt.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        opt.step()
+        if step in recorded:
+            losses.append(loss.detach())
+    if steps in wanted:
+        weights.append(model.W.detach().clone())
+    W = torch.stack(weights) if weights else model.W.new_empty(0, *model.W.shape)
+    kept = [s for s in wanted if 0 <= s <= steps]
+    return History(torch.tensor(sorted(recorded)), torch.stack(losses), torch.tensor(kept), W)
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """Many starts of the same models.
+
+    models: all of them, instance = start * n + task, for n tasks. loss: population losses [start, task].
+    best: the models of lowest population loss [task]. history: of the training of all, if train() did it.
+    """
+
+    models: ToyModel
+    loss: Tensor
+    history: History | None = None
+
+    @property
+    def best(self) -> ToyModel:
+        return self.models.select(best_start(self.loss))
+
+    @property
+    def best_loss(self) -> Tensor:
+        """Lowest population loss [task]."""
+        return self.loss.nan_to_num(nan=math.inf).min(0).values
+
+
+def best_start(loss: Tensor) -> Tensor:
+    """Instance index [task] of the lowest of loss [start, task]; a start that diverged (NaN) never wins."""
+    tasks = loss.shape[1]
+    return loss.nan_to_num(nan=math.inf).argmin(0) * tasks + torch.arange(tasks, device=loss.device)
+
+
+def restarts(
+    kind: type[ToyModel],
+    features: SparseFeatures,
+    importance: Tensor,
+    n_hidden: int,
+    starts: int,
+    generator: streams.Source,
+    steps: int = 500,
+    batch: int | None = None,
+    init_scale: float = 1.0,
+    terms: int = 32,
+    **settings: object,
+) -> Restarts:
+    """Train `starts` random starts for each instance of features (a task), and score them by population loss.
+
+    kind: ReLUModel or LinearModel. batch: None trains on the exact PopulationLoss, a number on SampledLoss.
+    terms: Fourier terms of PopulationLoss. settings go to train (lr, optimizer, schedule, progress, ...).
+    The lowest *population* loss selects, so that no sampling noise decides.
+    Raises ValueError as train, population_loss and the model do.
+    """
+    tasks = features.n_instances
+    count("starts", starts)
+    many = features.repeat(starts)
+    weights = torch.as_tensor(importance)
+    weights = weights.repeat(starts, 1) if weights.ndim == 2 and weights.shape[0] == tasks else weights
+    seeds = streams.instance_seeds(generator, starts * tasks)
+    device = features.density.device
+    models = kind(features.n_features, n_hidden, starts * tasks, generator=seeds, init_scale=init_scale, device=device)
+    if batch is None:
+        objective: Objective = PopulationLoss(many, weights, terms)
+    else:
+        objective = SampledLoss(many, weights, batch, generator=seeds)
+    history = train(models, objective, steps, **settings)
+    with torch.no_grad():
+        loss = unchecked_population_loss(models, many, weights).view(starts, tasks)
+    return Restarts(models, loss, history)
+
+
+def success_rate(loss: Tensor, best: Tensor | None = None, within: float = 0.01) -> Tensor:
+    """Fraction [task] of the starts in loss [start, task] at most (1 + within) × best [task] (default: the lowest)."""
+    best = loss.nan_to_num(nan=math.inf).min(0).values if best is None else best
+    return (loss <= best * (1 + within)).double().mean(0)
+
+
+def stack_models(models: Sequence[ToyModel]) -> ToyModel:
+    """One model that holds copies of the instances of all, in order; they must agree in kind and sizes."""
+    return type(models[0]).from_weights(torch.cat([m.W for m in models]), torch.cat([m.b for m in models]))
+
+
+def minimise(
+    model: ToyModel,
+    features: SparseFeatures,
+    importance: Tensor,
+    iterations: int = 1000,
+    tolerance: float = 1e-8,
+    terms: int = 32,
+    progress: bool | str = False,
+    return_iterations: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Minimise the exact population loss in place by compiled L-BFGS, each instance to convergence; losses [instance].
+
+    Far faster than train() where only the minimum near the start matters. An instance stops when five steps in a row
+    lower its loss by less than the fraction `tolerance`, or after `iterations` steps. terms: Fourier terms.
+    return_iterations: also give the iterations used [instance]. LinearModel and ReLUModel, on the CPU.
+    Raises ValueError as population_loss, and for bad settings.
+    """
+    count("iterations", iterations)
+    count("terms", terms)
+    positive("tolerance", tolerance)
+    finite_weights(model)
+    require(model.activation in ("linear", "relu"), "model activation", model.activation, "'linear' or 'relu'")
+    require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
+    W, b = model.W.detach().double().numpy().copy(), model.b.detach().double().numpy().copy()
+    p = features.density_for(len(W)).contiguous().numpy()
+    weights = importance_tensor(importance, model.n_features, len(W), features.density).contiguous().numpy()
+    settings = model.activation == "relu", features.by_example, terms, iterations, tolerance
+    loss, used = torch.empty(len(W), dtype=torch.float64), torch.empty(len(W), dtype=torch.int64)
+    block = max(64, len(W) // 100)
+    label = progress if isinstance(progress, str) else None
+    for first in tqdm(range(0, len(W), block), desc=label, disable=not progress, mininterval=1.0):
+        rows = slice(first, first + block)
+        results = solver.minimise(W[rows], b[rows], p[rows], weights[rows], *settings)
+        loss[rows], used[rows] = map(torch.from_numpy, results)
+    model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
+    return (loss, used) if return_iterations else loss
+
+
+def search(
+    kind: type[ToyModel],
+    features: SparseFeatures,
+    importance: Tensor,
+    n_hidden: int,
+    starts: int,
+    generator: torch.Generator,
+    rounds: int = 0,
+    keep: int = 8,
+    progress: bool | str = False,
+    **settings: object,
+) -> Restarts:
+    """The lowest minima that can be found: random starts brought to convergence by minimise(), then rounds of kicks.
+
+    The tasks (instances of features) must be ordered along an axis, density say. In each round the `keep` best models
+    of each task and of its two neighbours get one random column of W drawn afresh, entries normal with variance
+    1/n_hidden, and converge again as that task's candidates. (In rugged landscapes, n=20, m=5, p=0.001 say, random
+    starts alone need tens of times as many trainings for the same losses.) The last survivors converge once more with
+    four times the Fourier terms, so that none lives off the error of the series, and are scored by population_loss.
+    importance: [feature]. settings go to minimise. Returns the `keep` best of each task, lowest loss first.
+    Raises ValueError as the model and minimise do.
+    """
+    count("starts", starts)
+    count("keep", keep)
+    count("rounds", rounds, least=0)
+    tasks = features.n_instances
+    quick = {"tolerance": 1e-6, "terms": 32, **settings}
+    pool = kind(features.n_features, n_hidden, starts * tasks, generator=generator, dtype=torch.float64)
+    loss = minimise(pool, features.repeat(starts), importance, progress=progress, **quick).view(starts, tasks)
+    pool, loss = _lowest(pool, loss, keep)
+    here = torch.arange(tasks)
+    for _ in tqdm(range(rounds), desc=progress if isinstance(progress, str) else None, disable=not progress):
+        sources = [(here + shift).clamp(0, tasks - 1) for shift in (-1, 0, 1)]
+        index = torch.cat([rank * tasks + source for source in sources for rank in range(len(loss))])
+        candidates = pool.select(index)
+        seeds = streams.instance_seeds(generator, len(index))
+        column = (streams.uniform(seeds, 0, 1)[:, 0] * features.n_features).long()
+        candidates.W.data[torch.arange(len(index)), :, column] = streams.normal(seeds, 1, n_hidden) / n_hidden**0.5
+        new = minimise(candidates, features.repeat(len(index) // tasks), importance, **quick).view(-1, tasks)
+        pool, loss = _lowest(stack_models([pool, candidates]), torch.cat([loss, new]), keep)
+    many = features.repeat(len(loss))
+    careful = {**quick, "tolerance": quick["tolerance"] / 100, "terms": 4 * quick["terms"]}
+    minimise(pool, many, importance, progress=progress, **careful)
+    loss = population_loss(pool, many, importance).detach().view(-1, tasks)
+    return Restarts(*_lowest(pool, loss, keep))
+
+
+def _lowest(models: ToyModel, loss: Tensor, keep: int) -> tuple[ToyModel, Tensor]:
+    """The `keep` models of lowest loss [start, task] for each task, in order, with their losses."""
+    loss, start = loss.nan_to_num(nan=math.inf).sort(0)
+    index = start[:keep] * loss.shape[1] + torch.arange(loss.shape[1])
+    return models.select(index.flatten()), loss[:keep]
