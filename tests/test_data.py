@@ -1,0 +1,83 @@
+import math
+
+import pytest
+import torch
+
+import toymodels as tm
+from toymodels import streams
+
+N = 200_000
+
+
+def within(observed, expected, standard_error):
+    return ((observed - expected).abs() < 4.5 * standard_error).all()
+
+
+def test_support_and_values_have_the_stated_statistics(generator):
+    density = torch.tensor([[1.0, 0.3, 0.05], [0.01, 0.3, 0.9]], dtype=torch.float64)
+    x = tm.SparseFeatures(3, density).sample(N, generator).double()
+    on = (x > 0).double()
+    assert within(on.mean(1), density, (density * (1 - density) / N).sqrt() + 1e-9)
+    both = density[:, :1] * density[:, 1:]
+    assert within((on[..., :1] * on[..., 1:]).mean(1), both, (both * (1 - both) / N).sqrt() + 1e-9)
+    for k in range(2):
+        for i in range(3):
+            values = x[k, :, i][x[k, :, i] > 0]
+            error = len(values) ** -0.5
+            assert within(values.mean(), 1 / 2, math.sqrt(1 / 12) * error)
+            assert within(values.square().mean(), 1 / 3, math.sqrt(4 / 45) * error)
+            assert values.max() <= 1
+
+
+def test_rows_features_and_instances_differ_and_are_uncorrelated(generator):
+    x = tm.SparseFeatures(4, 0.5).sample(N, generator, n_instances=2)
+    columns = torch.cat([x[0], x[1], x[0].roll(1, 0)], 1).T  # features, the other instance, the previous row
+    correlation = torch.corrcoef(columns) - torch.eye(12)
+    assert correlation.abs().max() < 5 / N**0.5
+    assert len(x[0].unique(dim=0)) > 0.9 * N
+
+
+def test_the_compiled_batch_is_the_plain_stream_bit_for_bit():
+    seeds = torch.tensor([3, -5, 2**62])
+    density = torch.tensor([[0.2, 1.0, 0.0, 0.7]] * 3, dtype=torch.float64)
+    x = streams.sparse_batch(seeds, 11, 999, density)
+    u = streams.uniform(seeds, 44, 4 * 999).float().view(3, 999, 4) / density.float()[:, None]
+    assert torch.equal(x, torch.where(u < 1, u, 0.0))
+    assert (x[..., 2] == 0).all()
+
+
+def test_an_instance_draws_the_same_data_whoever_is_stacked_with_it():
+    seeds = torch.arange(5)
+    features = tm.SparseFeatures(3, [0.1, 0.2, 0.3, 0.4, 0.5])
+    together = features.sample(100, seeds)
+    alone = tm.SparseFeatures(3, 0.4).sample(100, seeds[3:4])
+    assert torch.equal(together[3:4], alone)
+
+
+def test_first_seeds_do_not_depend_on_how_many_follow():
+    few = streams.instance_seeds(torch.Generator().manual_seed(1), 3)
+    many = streams.instance_seeds(torch.Generator().manual_seed(1), 50)
+    assert torch.equal(few, many[:3])
+
+
+def test_normal_numbers_are_normal():
+    z = streams.normal(torch.tensor([7]), 0, N)
+    for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
+        assert within(z.pow(power).mean(), moment, math.sqrt(105 / N))
+
+
+@pytest.mark.parametrize("density", [-0.1, 1.5, float("nan"), [0.5, 2.0]])
+def test_density_outside_its_range_is_refused(density):
+    with pytest.raises(ValueError, match=r"density is .*; allowed: numbers in \[0, 1\]"):
+        tm.SparseFeatures(5, density)
+
+
+def test_other_bad_input_is_refused(generator):
+    with pytest.raises(ValueError, match="density is 'of shape"):
+        tm.SparseFeatures(5, torch.full((2, 4), 0.5))
+    with pytest.raises(ValueError, match="n_features is 0; allowed: a whole number of at least 1"):
+        tm.SparseFeatures(0, 0.5)
+    with pytest.raises(ValueError, match="batch is 0"):
+        tm.SparseFeatures(2, 0.5).sample(0, generator)
+    with pytest.raises(ValueError, match=r"generator is \(2,\); allowed: 1 seeds"):
+        tm.SparseFeatures(2, 0.5).sample(4, torch.tensor([1, 2]))

@@ -1,0 +1,89 @@
+"""FINDINGS.tex and README.md say what figures/numbers.json says, and nothing by hand."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from toymodels.report import ROOT, numbers_tex
+
+TEX = (ROOT / "FINDINGS.tex").read_text()
+README = (ROOT / "README.md").read_text()
+BOOK = json.loads((ROOT / "figures" / "numbers.json").read_text())
+NUMBERS = {key: entry for numbers in BOOK.values() for key, entry in numbers.items()}
+QUOTED = set(re.findall(r"\\res\{([^}]+)\}", TEX))
+INCLUDED = set(re.findall(r"\\fig\{(\w+)\}", TEX))
+
+
+def test_every_macro_has_a_number_and_every_number_is_used():
+    assert QUOTED - NUMBERS.keys() == set(), "quoted but not recorded"
+    in_readme = {key for key in NUMBERS if f"<!--{key}-->" in README}
+    assert NUMBERS.keys() - QUOTED - in_readme == set(), "recorded but quoted nowhere"
+
+
+def test_keys_are_unique_and_numbers_tex_is_what_numbers_json_says():
+    assert len(NUMBERS) == sum(len(numbers) for numbers in BOOK.values())
+    assert (ROOT / "figures" / "numbers.tex").read_text() == numbers_tex(BOOK)
+
+
+def test_every_figure_is_there_as_pdf_and_png_and_used():
+    for kind in ("pdf", "png"):
+        assert {path.stem for path in (ROOT / "figures").glob(f"*.{kind}")} == INCLUDED
+    saved = set()
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        saved |= set(re.findall(r'save_figure\(\s*\w+, "(\w+)"', notebook.read_text().replace('\\"', '"')))
+    assert saved == INCLUDED
+    assert set(re.findall(r"\\label\{fig:(\w+)\}", TEX)) == INCLUDED
+    assert set(re.findall(r"\\ref\{fig:(\w+)\}", TEX)) == INCLUDED, "a figure that the text does not speak of"
+
+
+def test_readme_pictures_and_links_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+def test_no_decimal_is_typed_by_hand_in_the_results():
+    results = TEX[TEX.index("% RESULTS") : TEX.index("% END OF RESULTS")]
+    prose = re.sub(r"(?<!\\)%.*", "", results)
+    prose = re.sub(r"\\(res|num|fig|label|ref|eqref|cite|test|texttt|url|href)\{[^}]*\}", "", prose)
+    prose = re.sub(r"\\\[.*?\\\]|\\begin\{(equation|align)\*?\}.*?\\end\{\1\*?\}", "", prose, flags=re.DOTALL)
+    typed = [
+        number
+        for number in re.findall(r"\d+\.\d+", prose)
+        if number not in ("0.7", "0.9")  # the importances 0.7^i and 0.9^i are settings
+    ]
+    assert typed == []
+
+
+def test_readme_numbers_are_the_recorded_ones():
+    quoted = re.findall(r"([^\s|(*]+)<!--([\w.-]+)-->", README)
+    assert len(quoted) >= 5
+    for text, key in quoted:
+        assert text == NUMBERS[key]["text"], key
+
+
+def test_readme_code_runs():
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_equations_name_tests_that_exist():
+    named = re.findall(r"\\test\{(\w+)\}", TEX)
+    assert named
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    for name in named:
+        assert f"def {name}(" in tests, name
+
+
+@pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is not installed")
+def test_write_up_compiles_without_warnings_a_reader_could_notice(tmp_path):
+    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={tmp_path}", "FINDINGS.tex"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+    log = (tmp_path / "FINDINGS.log").read_text(errors="replace")
+    assert not re.findall(r"(?:Overfull .*|.*undefined.*|.*multiply defined.*)", log)

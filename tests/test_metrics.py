@@ -1,0 +1,47 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import toymodels as tm
+
+PENTAGON = torch.tensor([72.0 * k for k in range(5)], dtype=torch.float64).deg2rad()
+W_PENTAGON = torch.stack([PENTAGON.cos(), PENTAGON.sin()])[None]
+
+
+def test_orthogonal_pair_and_nothing():
+    W = torch.tensor([[[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]]])
+    assert tm.feature_norms(W).tolist() == [[1, 1, 2, 0]]
+    assert tm.interference(W).tolist() == [[1, 1, 0, 0]]
+    assert tm.dimensionality(W).tolist() == [[0.5, 0.5, 1, 0]]
+    assert tm.represented(W).tolist() == [[True, True, True, False]]
+    assert tm.in_superposition(W).tolist() == [[True, True, False, False]]
+
+
+def test_pentagon_has_two_fifths_of_a_dimension_each():
+    torch.testing.assert_close(tm.dimensionality(W_PENTAGON), torch.full((1, 5), 0.4, dtype=torch.float64))
+    torch.testing.assert_close(tm.interference(W_PENTAGON), torch.full((1, 5), 1.5, dtype=torch.float64))
+    assert tm.angles(W_PENTAGON).sort().values.tolist()[0] == pytest.approx([0, 72, 144, 216, 288])
+
+
+def test_phase_labels():
+    norm = torch.tensor([0.01, 0.99, 1.0, 0.3])
+    shared = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    expected = [tm.Phase.IGNORED, tm.Phase.DEDICATED, tm.Phase.SUPERPOSITION, tm.Phase.IGNORED]
+    assert tm.phase_labels(norm, shared).tolist() == [int(phase) for phase in expected]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), m=st.integers(1, 4), n=st.integers(1, 6), scale=st.floats(0.1, 10.0))
+def test_metrics_follow_permutations_ignore_rotations_and_scale_as_they_should(seed, m, n, scale):
+    generator = torch.Generator().manual_seed(seed)
+    W = torch.randn(2, m, n, generator=generator, dtype=torch.float64)
+    order = torch.randperm(n, generator=generator)
+    rotation = torch.linalg.qr(torch.randn(m, m, generator=generator, dtype=torch.float64)).Q
+    for metric, power in ((tm.feature_norms, 1), (tm.interference, 2), (tm.dimensionality, 0)):
+        value = metric(W)
+        torch.testing.assert_close(metric(W[..., order]), value[..., order], rtol=1e-8, atol=1e-9)
+        torch.testing.assert_close(metric(rotation @ W), value, rtol=1e-8, atol=1e-9)
+        torch.testing.assert_close(metric(scale * W), scale**power * value, rtol=1e-8, atol=1e-9 * scale**power)
+    total = tm.dimensionality(W).sum(-1)
+    assert (total <= min(m, n) + 1e-9).all()  # features cannot share more dimensions than there are

@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+import toymodels as tm
+
+
+def test_init_is_xavier_normal_per_model_however_many_are_stacked(generator):
+    for instances in (1, 3000):
+        model = tm.ReLUModel(20, 5, instances, generator=generator)
+        std = model.W.std().item()
+        assert std == pytest.approx((2 / 25) ** 0.5, rel=0.3 if instances == 1 else 0.02)
+        assert (model.b == 0).all()
+    one = tm.ReLUModel(6, 3, 1, generator=torch.tensor([9]))
+    many = tm.ReLUModel(6, 3, 3, generator=torch.tensor([4, 9, 1]))
+    assert torch.equal(one.W[0], many.W[1])
+
+
+def test_forward_by_hand():
+    W, b = torch.tensor([[1.0, -1.0]]), torch.tensor([0.0, 0.25])
+    x = torch.tensor([[[0.5, 0.0], [0.0, 1.0], [1.0, 0.5]]])
+    linear, relu = (kind.from_weights(W, b)(x) for kind in (tm.LinearModel, tm.ReLUModel))
+    assert torch.equal(linear[0], torch.tensor([[0.5, -0.25], [-1.0, 1.25], [0.5, -0.25]]))
+    assert torch.equal(relu[0], torch.tensor([[0.5, 0.0], [0.0, 1.25], [0.5, 0.0]]))
+
+
+def test_weighted_mse_by_hand():
+    x = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
+    x_hat = torch.tensor([[[0.5, 0.0], [0.0, 1.0]]])
+    assert tm.weighted_mse(x_hat, x, torch.tensor([4.0, 3.0])).tolist() == [2.0]  # (4/4 + 3) / 2
+    with pytest.raises(ValueError, match="x_hat is 'of shape"):
+        tm.weighted_mse(x_hat[:, :1], x, torch.ones(2))
+
+
+@pytest.mark.parametrize("kind", [tm.ReLUModel, tm.LinearModel])
+def test_sampled_loss_and_its_written_out_gradient_match_autograd(kind, generator):
+    model = kind(6, 3, 4, generator=generator, dtype=torch.float64)
+    model.b.data.uniform_(-0.3, 0.3, generator=generator)
+    features = tm.SparseFeatures(6, [0.1, 0.3, 0.6, 1.0])
+    importance = torch.rand(4, 6, generator=generator, dtype=torch.float64)
+    seeds = torch.tensor([1, 2, 3, 4])
+    x = features.sample(64, seeds).double()
+    plain = tm.weighted_mse(model(x), x, importance)
+    fast = tm.SampledLoss(features, importance, 64, generator=seeds)(model)
+    torch.testing.assert_close(fast, plain)
+    scale = torch.tensor([1.0, 2.0, 0.0, -1.0], dtype=torch.float64)
+    for a, b in zip(
+        torch.autograd.grad((fast * scale).sum(), model.parameters()),
+        torch.autograd.grad((plain * scale).sum(), model.parameters()),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_sampled_loss_moves_on_through_its_stream(generator):
+    model = tm.ReLUModel(3, 2, 2, generator=generator)
+    objective = tm.SampledLoss(tm.SparseFeatures(3, 0.5), torch.ones(3), 32, generator=generator)
+    first, second = objective(model), objective(model)
+    assert (first != second).all()
+
+
+def test_bad_sizes_are_refused(generator):
+    for name, sizes in {"n_features": (0, 1, 1), "n_hidden": (2, 0, 1), "n_instances": (2, 1, 0)}.items():
+        with pytest.raises(ValueError, match=f"{name} is 0; allowed: a whole number of at least 1"):
+            tm.ReLUModel(*sizes, generator=generator)
+    with pytest.raises(ValueError, match="batch is 0"):
+        tm.SampledLoss(tm.SparseFeatures(2, 0.5), torch.ones(2), 0, generator=generator)
+    with pytest.raises(ValueError, match="terms is 0"):
+        tm.PopulationLoss(tm.SparseFeatures(2, 0.5), torch.ones(2), terms=0)
+    with pytest.raises(ValueError, match="b is 'of shape"):
+        tm.ReLUModel.from_weights(torch.zeros(1, 1, 2), torch.zeros(1, 3))

@@ -1,0 +1,49 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from toymodels import plots
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    with plt.style.context(plots.STYLE):
+        yield
+    plt.close("all")
+
+
+def test_directions_are_equal_aspect_arrows_that_end_at_the_columns():
+    _, ax = plt.subplots()
+    W = torch.tensor([[1.0, 0.0, 0.0], [0.0, -0.8, 0.01]])
+    arrows = plots.feature_directions(ax, W, torch.tensor([1.0, 0.5, 0.2]))
+    assert sorted(tuple(np.round(arrow.xy, 3)) for arrow in arrows) == [(0.0, -0.8), (1.0, 0.0)]
+    assert ax.get_aspect() == 1.0
+    assert ax.get_xlabel() == "not represented: 3"
+
+
+def test_grid_shows_the_gram_matrix_and_bars_the_norms():
+    figure = plt.figure()
+    W = torch.tensor([[1.0, -1.0, 0.0], [0.0, 0.0, 0.7]])
+    axes = plots.grid_and_bars(figure, [("one", W, torch.tensor([0.1, 0.2, 0.3]))])
+    image = np.asarray(axes[0, 0].images[0].get_array().filled(np.nan))
+    np.testing.assert_allclose(image[:, :3], (W.T @ W).numpy())
+    np.testing.assert_allclose(image[:, 4], [0.1, 0.2, 0.3], rtol=1e-6)
+    bars = axes[1, 0].patches
+    np.testing.assert_allclose([bar.get_height() for bar in bars], [1, 1, 0.7], rtol=1e-6)
+    assert bars[0].get_facecolor() == bars[1].get_facecolor() != bars[2].get_facecolor()
+
+
+def test_status_map_names_its_colours():
+    _, ax = plt.subplots()
+    plots.feature_status(ax, torch.tensor([1.0, 0.1]), torch.tensor([[1, 1, 0], [2, 2, 1]]))
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["not represented", "dimension of its own", "in superposition"]
+
+
+def test_panels_leave_the_callers_settings_alone():
+    before = dict(plt.rcParams)
+    _, ax = plt.subplots()
+    plots.norm_bars(ax, torch.eye(2))
+    plots.density_axis(ax, 1, 0.01)
+    assert dict(plt.rcParams) == before

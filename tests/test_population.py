@@ -1,0 +1,146 @@
+import numpy as np
+import oracle
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import toymodels as tm
+from toymodels import population
+
+DENSITIES = (0.001, 0.01, 0.1, 0.4, 1.0, "mixed")
+
+
+def weights_of_kind(kind, n, m, rng):
+    W = rng.normal(size=(m, n)) * 0.6
+    if kind == "large":
+        W *= 5
+    if kind == "zero columns":
+        W[:, n // 2 :] = 0
+    if kind == "antipodes":
+        W[:, 1::2] = -W[:, : n - n % 2 : 2]
+    if kind == "tiny columns":
+        W[:, -1] *= 1e-3
+        W[:, 0] *= 1e-5
+    return W
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+@pytest.mark.parametrize("kind", ["plain", "large", "zero columns", "antipodes", "tiny columns"])
+def test_relu_loss_is_within_1e_5_of_an_independent_evaluation(n, kind):
+    rng = np.random.default_rng([n, len(kind)])
+    m = {2: 1, 3: 2, 5: 2, 20: 5}[n]
+    for number, density in enumerate(DENSITIES):
+        for sign in (-1, 0, 1) if n < 20 else (number % 3 - 1,):  # the oracle is slow for many features
+            W = weights_of_kind(kind, n, m, rng)
+            b = sign * rng.uniform(0, 0.5, n)
+            p = rng.choice([0.001, 0.03, 0.3, 1.0], n) if density == "mixed" else np.full(n, density)
+            importance = rng.uniform(0.1, 1, n)
+            model = tm.ReLUModel.from_weights(torch.tensor(W), torch.tensor(b))
+            features = tm.SparseFeatures(n, torch.tensor(p)[None])
+            exact = tm.population_loss(model, features, torch.tensor(importance)).item()
+            truth = oracle.population_loss(W, b, p, importance, points=4001 if n < 20 else 16001)
+            assert exact == pytest.approx(truth, rel=1e-5), (density, sign)
+
+
+def random_case(n, m, instances, generator, kind=tm.ReLUModel):
+    model = kind(n, m, instances, generator=generator, dtype=torch.float64)
+    model.b.data.uniform_(-0.5, 0.5, generator=generator)
+    density = torch.rand(instances, n, generator=generator, dtype=torch.float64)
+    importance = torch.rand(n, generator=generator, dtype=torch.float64)
+    return model, tm.SparseFeatures(n, density), importance
+
+
+@pytest.mark.parametrize("kind", [tm.ReLUModel, tm.LinearModel])
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (5, 2), (20, 5)])
+def test_sampling_agrees_within_four_standard_errors(kind, n, m, generator):
+    model, features, importance = random_case(n, m, 4, generator, kind)
+    exact = tm.population_loss(model, features, importance)
+    x = features.sample(100_000, generator).double()
+    losses = (importance * (model(x) - x).square()).sum(-1)
+    error = losses.std(1) / 100_000**0.5
+    assert ((losses.mean(1) - exact).abs() < 4 * error).all()
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (6, 3), (20, 5)])
+def test_compiled_kernel_agrees_with_plain_pytorch(n, m, generator):
+    model, features, importance = random_case(n, m, 5, generator)
+    with torch.no_grad():
+        model.W[3, :, 0] = 0.0
+        model.W[4] = 0.0
+        features.density[2] = 1.0
+    results = []
+    for compiled in (True, False):
+        loss = tm.population_loss(model, features, importance, terms=24, compiled=compiled)
+        results.append((loss, *torch.autograd.grad(loss.sum(), (model.W, model.b))))
+    for fast, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (4, 2)])
+def test_gradients_pass_gradcheck(n, m, compiled, generator):
+    model, features, importance = random_case(n, m, 2, generator)
+
+    def loss(W, b):
+        relu = tm.ReLUModel.from_weights(W, b)
+        del relu.W, relu.b
+        relu.W, relu.b = W, b
+        return tm.population_loss(relu, features, importance, compiled=compiled)
+
+    W, b = model.W.detach().requires_grad_(), model.b.detach().requires_grad_()
+    assert torch.autograd.gradcheck(loss, (W, b))
+    if not compiled and n == 2:
+        assert torch.autograd.gradgradcheck(loss, (W, b))
+
+
+def test_linear_loss_of_the_identity_is_zero_and_of_nothing_is_the_second_moment():
+    features = tm.SparseFeatures(3, [1.0, 0.1])
+    identity = tm.LinearModel.from_weights(torch.eye(3, dtype=torch.float64).repeat(2, 1, 1))
+    nothing = tm.LinearModel.from_weights(torch.zeros(2, 2, 3, dtype=torch.float64))
+    weights = torch.tensor([1.0, 2.0, 3.0])
+    assert tm.population_loss(identity, features, weights).abs().max() == 0
+    expected = weights.sum() * features.density[:, 0] / 3
+    torch.testing.assert_close(tm.population_loss(nothing, features, weights), expected.double(), rtol=1e-14, atol=0)
+
+
+def test_output_loss_is_the_defining_integral():
+    x = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
+    for u in (-1.3, -0.4, 0.0, 0.7):
+        for gain in (0.2, 1.0, 1.7):
+            direct = 0.7 * max(u, 0) ** 2 + 0.3 * (x - (gain * x + u).relu()).square().mean()
+            values = [torch.tensor(v, dtype=torch.float64) for v in (u, gain, 0.3)]
+            assert population.output_loss(*values).item() == pytest.approx(direct.item(), rel=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), n=st.integers(2, 6))
+def test_permuting_features_and_rotating_hidden_space_change_nothing(seed, n):
+    generator = torch.Generator().manual_seed(seed)
+    model, features, importance = random_case(n, 2, 1, generator)
+    loss = tm.population_loss(model, features, importance)
+    order = torch.randperm(n, generator=generator)
+    permuted = tm.ReLUModel.from_weights(model.W[:, :, order], model.b[:, order])
+    other = tm.SparseFeatures(n, features.density[:, order])
+    torch.testing.assert_close(tm.population_loss(permuted, other, importance[order]), loss, rtol=1e-9, atol=1e-12)
+    rotation = torch.linalg.qr(torch.randn(2, 2, generator=generator, dtype=torch.float64)).Q
+    rotated = tm.ReLUModel.from_weights(rotation @ model.W, model.b)
+    torch.testing.assert_close(tm.population_loss(rotated, features, importance), loss, rtol=1e-9, atol=1e-12)
+
+
+def test_bad_input_names_the_argument_and_what_is_allowed(generator):
+    model = tm.ReLUModel(3, 2, 2, generator=generator)
+    features = tm.SparseFeatures(3, [0.5, 0.1])
+    with pytest.raises(ValueError, match=r"importance is .*\(2,\).*allowed: shape \(3,\)"):
+        tm.population_loss(model, features, torch.ones(2))
+    with pytest.raises(ValueError, match=r"importance is -1.0; allowed: finite numbers of at least 0"):
+        tm.population_loss(model, features, torch.tensor([1.0, -1.0, 1.0]))
+    with pytest.raises(ValueError, match=r"number of instances is 2; allowed: 3"):
+        tm.population_loss(model, tm.SparseFeatures(3, [0.1, 0.2, 0.3]), torch.ones(3))
+    with pytest.raises(ValueError, match=r"n_features is 3; allowed: 4"):
+        tm.population_loss(model, tm.SparseFeatures(4, 0.1), torch.ones(4))
+    with pytest.raises(ValueError, match=r"terms is 0"):
+        tm.population_loss(model, features, torch.ones(3), terms=0)
+    model.W.data[1, 0, 2] = float("nan")
+    with pytest.raises(ValueError, match=r"W is nan; allowed: finite numbers"):
+        tm.population_loss(model, features, torch.ones(3))

@@ -1,0 +1,75 @@
+import json
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import pytest
+
+from toymodels import report
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOYMODELS_SMOKE", "1")
+    monkeypatch.setenv("TOYMODELS_SCRATCH", str(tmp_path))
+    return tmp_path
+
+
+def test_smoke_never_writes_into_figures(scratch, monkeypatch):
+    assert report.figures_folder() == scratch
+    monkeypatch.delenv("TOYMODELS_SMOKE")
+    assert report.figures_folder() == report.ROOT / "figures"
+
+
+def test_numbers_are_kept_per_notebook_and_a_rerun_replaces_them(scratch):
+    first, second = report.Report("01_a"), report.Report("02_b")
+    first.record("a.share", 0.456, 0.05, "{:.0%}")
+    second.record("b.count", 7.0, 0)
+    second.record("b.small", 1.5e-7, 1e-7, "{:.1e}")
+    book = json.loads((scratch / "numbers.json").read_text())
+    assert book["01_a"]["a.share"] == {"value": 0.456, "tol": 0.05, "text": "46%"}
+    tex = (scratch / "numbers.tex").read_text()
+    assert r"\expandafter\def\csname tm@a.share\endcsname{46\%}" in tex
+    assert r"\csname tm@b.small\endcsname{\ensuremath{1.5\times10^{-7}}}" in tex
+    assert r"\csname tm@b.count\endcsname{7}" in tex
+    report.Report("01_a")
+    assert json.loads((scratch / "numbers.json").read_text())["01_a"] == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "tol", "message"), [(float("nan"), 0.1, "value of k is nan"), (1.0, -1.0, "tol of k is -1.0")]
+)
+def test_bad_numbers_are_refused(scratch, value, tol, message):
+    with pytest.raises(ValueError, match=message):
+        report.Report("01_a").record("k", value, tol)
+
+
+def test_a_key_is_recorded_once(scratch):
+    out = report.Report("01_a")
+    out.record("k", 1, 0)
+    with pytest.raises(ValueError, match="key is 'k'"):
+        out.record("k", 2, 0)
+
+
+def test_figures_are_byte_stable(scratch):
+    contents = []
+    for _ in range(2):
+        figure, ax = plt.subplots()
+        ax.plot([0, 1])
+        report.Report("01_a").save_figure(figure, "line")
+        plt.close(figure)
+        contents.append([(scratch / f"line.{kind}").read_bytes() for kind in ("pdf", "png")])
+    assert contents[0] == contents[1]
+
+
+def test_reproduction_report_tells_what_differs(tmp_path):
+    before = {"01": {"a": {"value": 1.0, "tol": 0.1, "text": "1"}, "b": {"value": 2.0, "tol": 0, "text": "2"}}}
+    after = {"01": {"a": {"value": 1.05, "tol": 0.1, "text": "1"}, "b": {"value": 3.0, "tol": 0, "text": "3"}}}
+    for name, book in (("before.json", before), ("after.json", after)):
+        (tmp_path / name).write_text(json.dumps(book))
+    script = report.ROOT / "scripts" / "reproduction_report.py"
+    command = [sys.executable, script, tmp_path / "before.json", tmp_path / "after.json"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "differs  b: committed 2, here 3, tolerance 0" in printed
+    assert "a:" not in printed
+    assert "2 numbers recorded, 1 outside" in printed

@@ -1,0 +1,188 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+import torch
+
+import toymodels as tm
+from toymodels import sweeps
+
+GRID = {"densities": torch.logspace(0, -1.5, 6), "importances": torch.tensor([0.2, 1.1, 4.0]), "restarts": 4}
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch):
+    monkeypatch.setattr(sweeps, "MODELS_PER_CHUNK", 20)  # 4 starts: 5 cells a chunk, 4 chunks
+
+
+def assert_identical(a, b):
+    for name in ("W", "b", "loss", "phase", "restart_losses", "restart_W"):
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_relu_diagram_agrees_with_theory_away_from_the_boundaries(n):
+    grid = {"densities": torch.logspace(0, -1.5, 7), "importances": torch.logspace(-1, 1, 6), "restarts": 20}
+    diagram = tm.phase_diagram("relu", n, **grid)
+    p, r = diagram.densities[:, None], diagram.importances
+    assert (diagram.loss <= 1.001 * tm.theory.best_canonical(p, r, n)[0]).all()
+    clear = tm.theory.phase_gap(p, r, n) > 0.02
+    agrees = diagram.phase == tm.theory.canonical_phase(p, r, n)
+    assert agrees[clear].double().mean() > 0.9
+    importance = torch.ones(7, 6, n, dtype=torch.float64)
+    importance[..., -1] = r
+    model = tm.ReLUModel.from_weights(diagram.W.flatten(0, 1), diagram.b.flatten(0, 1))
+    features = tm.SparseFeatures(n, p.expand(7, 6).flatten())
+    exact = tm.population_loss(model, features, importance.flatten(0, 1))
+    torch.testing.assert_close(exact.view(7, 6), diagram.loss, rtol=1e-9 if n == 2 else 2e-3, atol=0)
+
+
+def test_linear_diagram_keeps_the_more_important_feature():
+    diagram = tm.phase_diagram("linear", densities=[1.0, 0.1, 0.01], importances=[0.3, 0.9, 1.1, 3.0], restarts=3)
+    expected = [tm.Phase.IGNORED, tm.Phase.IGNORED, tm.Phase.DEDICATED, tm.Phase.DEDICATED]
+    assert diagram.phase.tolist() == [[int(phase) for phase in expected]] * 3
+
+
+def test_lowest_restart_is_kept_and_all_losses_are_returned():
+    diagram = tm.phase_diagram("relu", **GRID)
+    assert diagram.restart_losses.shape == (4, 6, 3)
+    assert torch.equal(diagram.loss, diagram.restart_losses.min(0).values)
+    assert diagram.W.shape == (6, 3, 1, 2)
+    assert (diagram.success_rate() >= 1 / 4).all()
+
+
+def test_an_unconverged_model_is_never_superposition():
+    diagram = tm.phase_diagram("relu", **GRID, steps=1)
+    assert not diagram.converged.any()
+    assert not (diagram.phase == tm.Phase.SUPERPOSITION).any()
+
+
+def test_chunks_do_not_change_the_result(monkeypatch):
+    small = tm.phase_diagram("relu", **GRID)
+    monkeypatch.setattr(sweeps, "MODELS_PER_CHUNK", 10_000)
+    assert_identical(small, tm.phase_diagram("relu", **GRID))
+
+
+def test_process_pool_gives_bit_identical_results():
+    serial = tm.phase_diagram("relu", **GRID)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert_identical(serial, tm.phase_diagram("relu", **GRID, executor=pool))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask_cluster_gives_bit_identical_results(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    serial = tm.phase_diagram("relu", **GRID)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        parallel = tm.phase_diagram("relu", **GRID, executor=client.get_executor())
+    assert_identical(serial, parallel)
+
+
+def test_sampled_diagram_finds_the_clear_phases():
+    diagram = tm.phase_diagram(
+        "relu", densities=[1.0, 0.2], importances=[0.2, 1.0, 5.0], restarts=5, batch=256, steps=1500, lr=0.02
+    )
+    phases = [tm.Phase.IGNORED, tm.Phase.SUPERPOSITION, tm.Phase.DEDICATED]
+    assert diagram.phase[1, 1] == phases[1]
+    assert diagram.phase[:, 0].tolist() == [int(phases[0])] * 2
+    assert diagram.phase[:, 2].tolist() == [int(phases[2])] * 2
+
+
+def test_a_rerun_continues_from_the_store(tmp_path):
+    first = tm.phase_diagram("relu", **GRID, store=tmp_path)
+    files = sorted(tmp_path.glob("*.npz"))
+    assert len(files) == 4
+    times = [file.stat().st_mtime_ns for file in files]
+    files[2].unlink()
+    again = tm.phase_diagram("relu", **GRID, store=tmp_path)
+    assert_identical(first, again)
+    now = [file.stat().st_mtime_ns for file in files]
+    assert [a == b for a, b in zip(times, now, strict=True)] == [True, True, False, True]
+
+
+def test_different_settings_never_mix(tmp_path):
+    tm.phase_diagram("relu", **GRID, store=tmp_path)
+    other = tm.phase_diagram("relu", **GRID, seed=1, store=tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 8
+    assert_identical(other, tm.phase_diagram("relu", **GRID, seed=1))
+    files = sorted(tmp_path.glob("*.npz"))  # a chunk under another's name
+    names = {file.name.split("-")[0] for file in files}
+    one, two = (sorted(tmp_path.glob(f"{name}-*"))[0] for name in sorted(names))
+    one.write_bytes(two.read_bytes())
+    with pytest.warns(RuntimeWarning, match=r"damaged \(its checksum or settings do not match\)"):
+        [tm.phase_diagram("relu", **GRID, seed=seed, store=tmp_path) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "empty"])
+def test_a_damaged_chunk_is_detected_and_computed_again(tmp_path, harm):
+    first = tm.phase_diagram("relu", **GRID, store=tmp_path)
+    file = sorted(tmp_path.glob("*.npz"))[1]
+    content = bytearray(file.read_bytes())
+    if harm == "flip":
+        content[len(content) // 3] ^= 0xFF
+    file.write_bytes({"truncate": content[: len(content) // 2], "flip": content, "empty": b""}[harm])
+    with pytest.warns(RuntimeWarning, match="is damaged .* computing it again"):
+        again = tm.phase_diagram("relu", **GRID, store=tmp_path)
+    assert_identical(first, again)
+    assert_identical(first, tm.phase_diagram("relu", **GRID, store=tmp_path))  # mended, no warning
+
+
+SCRIPT = """
+import sys, time, torch, toymodels as tm
+from toymodels import sweeps
+sweeps.MODELS_PER_CHUNK = 20
+original = sweeps.run_chunk
+def slow(settings, number):
+    time.sleep(0.3)
+    return original(settings, number)
+sweeps.run_chunk = slow
+tm.phase_diagram("relu", densities=torch.logspace(0, -1.5, 6), importances=torch.tensor([0.2, 1.1, 4.0]), restarts=4,
+                 store=sys.argv[1])
+"""
+
+
+def test_kill_in_the_middle_then_rerun_is_bit_identical(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)])
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.npz")}
+    assert 2 <= len(done) < 4
+    rerun = tm.phase_diagram("relu", **GRID, store=tmp_path)
+    assert all(file.stat().st_mtime_ns == when for file, when in done.items())
+    assert_identical(rerun, tm.phase_diagram("relu", **GRID))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"densities": []}, "densities is .* allowed: a list of at least one number"),
+        ({"importances": [1.0, 0.0]}, "importances is 0.0; allowed: positive numbers"),
+        ({"importances": [-1.0]}, "importances is -1.0; allowed: positive numbers"),
+        ({"densities": [0.0]}, r"densities is 0.0; allowed: numbers in \(0, 1\]"),
+        ({"densities": [1.5]}, r"densities is 1.5; allowed: numbers in \(0, 1\]"),
+        ({"densities": [float("nan")]}, r"densities is nan; allowed"),
+        ({"restarts": 0}, "restarts is 0; allowed: a whole number of at least 1"),
+        ({"steps": -1}, "steps is -1; allowed"),
+        ({"data": "Nothing"}, "data is 'Nothing'; allowed: one of"),
+    ],
+)
+def test_bad_grids_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        tm.phase_diagram("relu", **{**GRID, **changes})
+    with pytest.raises(ValueError, match="activation is 'gelu'; allowed: one of"):
+        tm.phase_diagram("gelu", **GRID)
+    with pytest.raises(ValueError, match="n_features is 1; allowed: a whole number of at least 2"):
+        tm.phase_diagram("relu", 1, **GRID)

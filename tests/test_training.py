@@ -1,0 +1,91 @@
+import pytest
+import torch
+
+import toymodels as tm
+
+FEATURES = tm.SparseFeatures(4, [0.9, 0.2, 0.05])
+IMPORTANCE = 0.8 ** torch.arange(4)
+
+
+def objective(kind, seeds, rows=slice(None)):
+    features = tm.SparseFeatures(4, FEATURES.density[rows])
+    if kind == "population":
+        return tm.PopulationLoss(features, IMPORTANCE)
+    return tm.SampledLoss(features, IMPORTANCE, 128, generator=seeds)
+
+
+@pytest.mark.parametrize("kind", ["population", "sampled"])
+def test_same_seed_gives_bit_identical_weights_and_neighbours_do_not_matter(kind):
+    seeds = torch.tensor([11, 12, 13])
+    models = [tm.ReLUModel(4, 2, 3, generator=seeds) for _ in range(2)]
+    for model in models:
+        tm.train(model, objective(kind, seeds), 60)
+    assert torch.equal(models[0].W, models[1].W)
+    alone = tm.ReLUModel(4, 2, 1, generator=seeds[1:2])
+    tm.train(alone, objective(kind, seeds[1:2], slice(1, 2)), 60)
+    torch.testing.assert_close(alone.W[0], models[0].W[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "momentum"])
+def test_every_optimizer_lowers_the_population_loss(optimizer, generator):
+    model = tm.ReLUModel(4, 2, 3, generator=generator)
+    before = tm.population_loss(model, FEATURES, IMPORTANCE)
+    history = tm.train(model, objective("population", None), 200, 0.03, optimizer, snapshots=(0, 200))
+    after = tm.population_loss(model, FEATURES, IMPORTANCE)
+    assert (after < before).all()
+    torch.testing.assert_close(history.loss[0], before, rtol=1e-4, atol=1e-7)
+    assert history.loss.shape == (200, 3)
+    assert history.W_step.tolist() == [0, 200]
+    assert torch.equal(history.W[1], model.W)
+
+
+def test_restarts_select_the_lowest_population_loss(generator):
+    runs = tm.restarts(
+        tm.ReLUModel, FEATURES, IMPORTANCE, n_hidden=2, starts=5, generator=generator, steps=50, batch=64
+    )
+    assert runs.loss.shape == (5, 3)
+    everything = tm.population_loss(runs.models, FEATURES.repeat(5), IMPORTANCE).view(5, 3)
+    torch.testing.assert_close(runs.loss, everything)
+    torch.testing.assert_close(tm.population_loss(runs.best, FEATURES, IMPORTANCE), everything.min(0).values)
+    torch.testing.assert_close(runs.best_loss, everything.min(0).values)
+
+
+def test_a_diverged_start_never_wins(generator):
+    loss = torch.tensor([[float("nan"), 2.0], [1.0, float("nan")], [3.0, 1.0]])
+    assert tm.training.best_start(loss).tolist() == [2, 5]
+    assert tm.success_rate(loss).tolist() == pytest.approx([1 / 3, 1 / 3])
+
+
+def test_linear_model_reaches_its_closed_form():
+    importance = 0.7 ** torch.arange(6, dtype=torch.float64)
+    features = tm.SparseFeatures(6, [1.0, 0.1, 0.01])
+    p = features.density[:, 0]
+    runs = tm.restarts(tm.LinearModel, features, importance, 2, 4, torch.Generator().manual_seed(3), steps=800)
+    torch.testing.assert_close(runs.best_loss, importance[2:].sum() * (p / 3 - p**2 / 4), rtol=1e-3, atol=0)
+    assert tm.represented(runs.best.W).sum(-1).tolist() == [2, 2, 2]
+
+
+def test_stacking_and_selecting_models_keeps_their_weights(generator):
+    model = tm.ReLUModel(4, 2, 3, generator=generator)
+    again = tm.stack_models([model.select([2]), model.select(slice(0, 2))])
+    assert torch.equal(again.W, model.W[[2, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps is 0; allowed: a whole number of at least 1"),
+        ({"lr": -1.0}, "lr is -1.0; allowed: a finite number above 0"),
+        ({"optimizer": "magic"}, "optimizer is 'magic'; allowed: .*adam"),
+        ({"schedule": "magic"}, "schedule is 'magic'; allowed: .*cosine"),
+    ],
+)
+def test_bad_settings_are_refused(changes, message, generator):
+    model = tm.ReLUModel(4, 2, 3, generator=generator)
+    with pytest.raises(ValueError, match=message):
+        tm.train(model, objective("population", None), **{"steps": 5, **changes})
+    with pytest.raises(ValueError, match="number of instances is 2; allowed: 3"):
+        tm.train(tm.ReLUModel(4, 2, 2, generator=generator), objective("population", None), 5)
+    model.W.data[0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="W is nan; allowed: finite numbers"):
+        tm.train(model, objective("population", None), 5)
