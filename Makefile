@@ -1,0 +1,51 @@
+# make        everything from a bare machine: environment, notebooks, figures, numbers, FINDINGS.pdf, report
+# make test   every check
+# make bench  the timings of benchmarks/ (not part of make)
+# the first of these that runs and is recent enough
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+DONE := $(NOTEBOOKS:notebooks/%.ipynb=build/%.done)
+SOURCES := $(wildcard toymodels/*.py toymodels/*.mplstyle) requirements.txt scripts/execute_notebook.py
+
+.PHONY: all notebooks test lint bench clean
+.NOTPARALLEL:
+
+all: notebooks
+	@scripts/provide_tex.sh && $(MAKE) --no-print-directory FINDINGS.pdf; status=$$?; \
+	$(PY) scripts/reproduction_report.py build/committed_numbers.json figures/numbers.json build/timings.txt; \
+	exit $$status
+
+notebooks: $(DONE)
+
+.venv/installed: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name it with make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@
+
+build/committed_numbers.json:
+	mkdir -p build
+	git show HEAD:figures/numbers.json > $@ 2>/dev/null || cp figures/numbers.json $@ 2>/dev/null || echo '{}' > $@
+
+build/%.done: notebooks/%.ipynb $(SOURCES) | .venv/installed build/committed_numbers.json
+	sed -i.old '/^$* /d' build/timings.txt 2>/dev/null || true
+	$(PY) scripts/execute_notebook.py $< --log build/timings.txt
+	touch $@
+
+FINDINGS.pdf: FINDINGS.tex figures/numbers.tex $(wildcard figures/*.pdf)
+	SOURCE_DATE_EPOCH=0 FORCE_SOURCE_DATE=1 latexmk -pdf -interaction=nonstopmode -halt-on-error -silent \
+		-outdir=build FINDINGS.tex
+	cp build/FINDINGS.pdf $@
+
+test: .venv/installed
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PY) -m pytest  # the workers are the parallelism
+
+bench: .venv/installed
+	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
+
+clean:
+	rm -rf build .venv
