@@ -9,7 +9,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 DONE := $(NOTEBOOKS:notebooks/%.ipynb=build/%.done)
 SOURCES := $(wildcard toymodels/*.py toymodels/*.mplstyle) requirements.txt scripts/execute_notebook.py
 
-.PHONY: all notebooks test lint bench clean
+.PHONY: all notebooks test bench forget clean
 .NOTPARALLEL:
 
 all: notebooks
@@ -47,5 +47,8 @@ test: .venv/installed
 bench: .venv/installed
 	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
 
-clean:
+forget:  # compiled kernels: numba's cache does not notice changes in the modules that a kernel imports
+	rm -rf toymodels/__pycache__
+
+clean: forget
 	rm -rf build .venv

@@ -48,7 +48,7 @@ def test_readme_pictures_and_links_exist():
 def test_no_decimal_is_typed_by_hand_in_the_results():
     results = TEX[TEX.index("% RESULTS") : TEX.index("% END OF RESULTS")]
     prose = re.sub(r"(?<!\\)%.*", "", results)
-    prose = re.sub(r"\\(res|num|fig|label|ref|eqref|cite|test|texttt|url|href)\{[^}]*\}", "", prose)
+    prose = re.sub(r"\\(res|given|fig|label|ref|eqref|cite|test|texttt|url|href)\{[^}]*\}", "", prose)
     prose = re.sub(r"\\\[.*?\\\]|\\begin\{(equation|align)\*?\}.*?\\end\{\1\*?\}", "", prose, flags=re.DOTALL)
     typed = [
         number

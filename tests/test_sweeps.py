@@ -90,7 +90,7 @@ def test_dask_cluster_gives_bit_identical_results(tmp_path):
 
 def test_sampled_diagram_finds_the_clear_phases():
     diagram = tm.phase_diagram(
-        "relu", densities=[1.0, 0.2], importances=[0.2, 1.0, 5.0], restarts=5, batch=256, steps=1500, lr=0.02
+        "relu", densities=[1.0, 0.2], importances=[0.05, 1.0, 20.0], restarts=5, batch=256, steps=1500, lr=0.02
     )
     phases = [tm.Phase.IGNORED, tm.Phase.SUPERPOSITION, tm.Phase.DEDICATED]
     assert diagram.phase[1, 1] == phases[1]

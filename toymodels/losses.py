@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from toymodels import kernels, streams
 from toymodels.checks import count, importance_tensor, require
 from toymodels.data import SparseFeatures
 from toymodels.models import LinearModel, ReLUModel, ToyModel
-from toymodels.population import unchecked_population_loss
+from toymodels.population import KernelLoss, unchecked_population_loss
 
 
 def weighted_mse(x_hat: Tensor, x: Tensor, importance: Tensor) -> Tensor:
@@ -53,31 +52,13 @@ class SampledLoss:
         if known and model.W.dtype == torch.float32 and model.W.device.type == "cpu":
             weights = importance_tensor(self.importance, model.n_features, model.n_instances, model.W)
             shared = self.features.by_example, self.features.by_batch
-            batch = self._seeds, start, self.batch, model.activation == "relu", *shared
-            return _CompiledSampledLoss.apply(model.W, model.b, density.float(), weights, batch)
+            batch = self._seeds.numpy().view(np.uint64), start, self.batch, model.activation == "relu", *shared
+            settings = density.float(), weights, *batch
+            return KernelLoss.apply(model.W, model.b, kernels.sampled_loss_and_gradient, settings)
         if self.features.by_example or self.features.by_batch:
             raise NotImplementedError("shared supports need a float32 LinearModel or ReLUModel on the CPU")
         x = streams.sparse_batch(self._seeds, start, self.batch, density).to(model.W)
         return weighted_mse(model(x), x, self.importance)
-
-
-class _CompiledSampledLoss(torch.autograd.Function):
-    """weighted_mse(model(x), x, importance) on the batch that sparse_batch would draw, in one pass over it."""
-
-    @staticmethod
-    def forward(ctx, W, b, density, importance, batch):
-        seeds, *rest = batch
-        arrays = [np.ascontiguousarray(t.detach().numpy()) for t in (W, b, density, importance)]
-        results = kernels.sampled_loss_and_gradient(*arrays, seeds.numpy().view(np.uint64), *rest)
-        loss, d_W, d_b = map(torch.from_numpy, results)
-        ctx.save_for_backward(d_W, d_b)
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        d_W, d_b = ctx.saved_tensors
-        return grad[:, None, None] * d_W, grad[:, None] * d_b, None, None, None
 
 
 @dataclass

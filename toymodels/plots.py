@@ -94,7 +94,8 @@ def gram_grid(ax: Axes, W: Tensor, b: Tensor | None = None, limit: float = 1.0) 
 def norm_bars(ax: Axes, W: Tensor, top: float = 1.3) -> BarContainer:
     """‖W_i‖ of W [hidden, feature] as bars, coloured by interference: black 0, blue 1 or more."""
     norms, shared = _array(feature_norms(W)), _array(interference(W))
-    bars = ax.bar(np.arange(1, len(norms) + 1), norms, width=0.85, color=SHARING(Normalize(0, 1)(shared)))
+    width = 0.85 if len(norms) <= 40 else 1.0  # thinner gaps than a pixel would look like stripes
+    bars = ax.bar(np.arange(1, len(norms) + 1), norms, width=width, color=SHARING(Normalize(0, 1)(shared)))
     ax.set(ylim=(0, top), yticks=[0, 1], xlim=(0, len(norms) + 1), xticks=[1, len(norms)])
     ax.tick_params(axis="x", length=0)
     return bars

@@ -72,15 +72,17 @@ def unchecked_population_loss(
     if activation == "linear":
         return (weights * linear_output_losses(W, b, p)).sum(-1)
     if compiled if compiled is not None else W.device.type == "cpu":
-        return _CompiledReLULoss.apply(W, b, p, weights, terms)
+        return KernelLoss.apply(W, b, kernels.batched_loss_and_gradient, (p, weights, terms))
     return (weights * relu_output_losses(W, b, p, terms)).sum(-1)
 
 
-class _CompiledReLULoss(torch.autograd.Function):
+class KernelLoss(torch.autograd.Function):
+    """Loss [instance] of W and b from a compiled kernel that returns the gradients along with it."""
+
     @staticmethod
-    def forward(ctx, W, b, p, importance, terms):
-        arrays = [np.ascontiguousarray(t.detach().numpy()) for t in (W, b, p, importance)]
-        loss, d_W, d_b = map(torch.from_numpy, kernels.batched_loss_and_gradient(*arrays, terms))
+    def forward(ctx, W, b, kernel, settings):
+        arrays = [np.ascontiguousarray(t.detach().numpy()) if isinstance(t, Tensor) else t for t in (W, b, *settings)]
+        loss, d_W, d_b = map(torch.from_numpy, kernel(*arrays))
         ctx.save_for_backward(d_W, d_b)
         return loss
 
@@ -88,7 +90,7 @@ class _CompiledReLULoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         d_W, d_b = ctx.saved_tensors
-        return grad[:, None, None] * d_W, grad[:, None] * d_b, None, None, None
+        return grad[:, None, None] * d_W, grad[:, None] * d_b, None, None
 
 
 def linear_output_losses(W: Tensor, b: Tensor, p: Tensor) -> Tensor:

@@ -255,7 +255,7 @@ def _load(folder: Path | None, settings: Settings, number: int) -> dict[str, np.
     if folder is None or not (path := _path(folder, settings, number)).exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         words, checksum = arrays.pop("settings").tobytes(), arrays.pop("checksum")
         sound = np.array_equal(checksum, _checksum(arrays))
