@@ -25,7 +25,8 @@ PHASE_RE, PHASE_IM, RUN_RE, RUN_IM, PHI, COEF = (np.uint64(BLOCK * row) for row 
 SPACE = BLOCK * 9
 ONE, ALL = np.uint64(1), np.uint64(BLOCK)  # unsigned indices spare the check for negative ones, half the time of a loop
 
-fast = njit(cache=True, error_model="numpy", inline="never", fastmath={"contract", "reassoc"})
+# No fastmath here or below: strict arithmetic gives the same bits however the compiler inlines, so runs repeat exactly.
+fast = njit(cache=True, error_model="numpy", inline="never")
 
 
 @fast
@@ -406,9 +407,23 @@ def batched_loss_and_gradient(W, b, p, importance, terms):
 
 
 ROWS = 64  # examples handled together: the inner loops run over them and vectorise
+LANES = 16  # partial sums of a sum over examples: vectorises in strict arithmetic
 
 
-@njit(cache=True, error_model="numpy", parallel=True, fastmath={"reassoc", "contract", "nsz"})
+@fast
+def _sum(values, lanes):
+    """Sum of values [ROWS] in a fixed order."""
+    lanes[:] = 0.0
+    for first in range(0, ROWS, LANES):
+        for k in range(LANES):
+            lanes[k] += values[first + k]
+    total = lanes[0]
+    for k in range(1, LANES):
+        total += lanes[k]
+    return total
+
+
+@njit(cache=True, error_model="numpy", parallel=True)
 def sampled_loss_and_gradient(W, b, p, importance, seeds, start, batch, relu, by_example, by_batch):
     """Loss [instance] on a fresh batch, and its gradients. Entry i of row r is number (start + r) n + i of the stream.
 
@@ -417,8 +432,9 @@ def sampled_loss_and_gradient(W, b, p, importance, seeds, start, batch, relu, by
     instances, hidden, n = W.shape
     loss, d_W, d_b = np.zeros(instances, np.float32), np.zeros_like(W), np.zeros_like(b)
     for k in prange(instances):
-        x, error = np.empty((n, ROWS), np.float32), np.empty((n, ROWS), np.float32)
+        x, error = np.zeros((n, ROWS), np.float32), np.zeros((n, ROWS), np.float32)
         h, d_h = np.empty((hidden, ROWS), np.float32), np.empty((hidden, ROWS), np.float32)
+        square, lanes = np.zeros(ROWS, np.float32), np.empty(LANES, np.float32)
         seed = seeds[k]
         bits = seed ^ np.uint64(0x6A09E667F3BCC909)  # the stream of the shared on/off bits
         for first in range(0, batch, ROWS):
@@ -440,34 +456,35 @@ def sampled_loss_and_gradient(W, b, p, importance, seeds, start, batch, relu, by
             for a in range(hidden):
                 for i in range(n):
                     w = W[k, a, i]
-                    for r in range(rows):
+                    for r in range(ROWS):
                         h[a, r] += w * x[i, r]
             for i in range(n):
                 bias, weight = b[k, i], importance[k, i] / np.float32(batch)
-                for r in range(rows):
+                for r in range(ROWS):
                     error[i, r] = bias
                 for a in range(hidden):
                     w = W[k, a, i]
-                    for r in range(rows):
+                    for r in range(ROWS):
                         error[i, r] += w * h[a, r]
-                total, slope = np.float32(0.0), np.float32(0.0)
-                for r in range(rows):
+                for r in range(ROWS):
                     out = error[i, r]
                     on = out > 0.0 or not relu
                     miss = (out if on else np.float32(0.0)) - x[i, r]
-                    total += miss * miss
+                    square[r] = miss * miss
                     error[i, r] = np.float32(2.0) * weight * miss if on else np.float32(0.0)
-                    slope += error[i, r]
-                loss[k] += weight * total
-                d_b[k, i] += slope
+                for r in range(rows, ROWS):  # the last rows of a batch that is no multiple of ROWS
+                    square[r] = error[i, r] = x[i, r] = np.float32(0.0)
+                loss[k] += weight * _sum(square, lanes)
+                d_b[k, i] += _sum(error[i], lanes)
                 for a in range(hidden):
                     w = W[k, a, i]
-                    for r in range(rows):
+                    for r in range(ROWS):
                         d_h[a, r] += w * error[i, r]
             for a in range(hidden):
                 for i in range(n):
-                    total = np.float32(0.0)
-                    for r in range(rows):
-                        total += h[a, r] * error[i, r] + d_h[a, r] * x[i, r]
-                    d_W[k, a, i] += total
+                    lanes[:] = 0.0
+                    for r in range(0, ROWS, LANES):
+                        for lane in range(LANES):
+                            lanes[lane] += h[a, r + lane] * error[i, r + lane] + d_h[a, r + lane] * x[i, r + lane]
+                    d_W[k, a, i] += lanes.sum()
     return loss, d_W, d_b

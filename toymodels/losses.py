@@ -12,6 +12,8 @@ from toymodels.data import SparseFeatures
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import KernelLoss, unchecked_population_loss
 
+COMPILED_UP_TO = 512  # entries of W up to which the compiled sampled loss beats matrix products
+
 
 def weighted_mse(x_hat: Tensor, x: Tensor, importance: Tensor) -> Tensor:
     """Σ_i I_i (x_i - x̂_i)², averaged over the batch: [instance] (paper, section 2).
@@ -48,17 +50,21 @@ class SampledLoss:
         if self._seeds is None or len(self._seeds) != model.n_instances:
             self._seeds, self._drawn = streams.instance_seeds(self.generator, model.n_instances), 0
         start, self._drawn = self._drawn, self._drawn + self.batch
-        known = type(model).forward in (LinearModel.forward, ReLUModel.forward)
-        if known and model.W.dtype == torch.float32 and model.W.device.type == "cpu":
+        shared = self.features.by_example, self.features.by_batch
+        if _compilable(model) and (any(shared) or model.W[0].numel() <= COMPILED_UP_TO):
             weights = importance_tensor(self.importance, model.n_features, model.n_instances, model.W)
-            shared = self.features.by_example, self.features.by_batch
             batch = self._seeds.numpy().view(np.uint64), start, self.batch, model.activation == "relu", *shared
             settings = density.float(), weights, *batch
             return KernelLoss.apply(model.W, model.b, kernels.sampled_loss_and_gradient, settings)
-        if self.features.by_example or self.features.by_batch:
+        if any(shared):
             raise NotImplementedError("shared supports need a float32 LinearModel or ReLUModel on the CPU")
         x = streams.sparse_batch(self._seeds, start, self.batch, density).to(model.W)
         return weighted_mse(model(x), x, self.importance)
+
+
+def _compilable(model: ToyModel) -> bool:
+    known = type(model).forward in (LinearModel.forward, ReLUModel.forward)
+    return known and model.W.dtype == torch.float32 and model.W.device.type == "cpu"
 
 
 @dataclass
