@@ -13,6 +13,7 @@ SOURCES := $(wildcard toymodels/*.py toymodels/*.mplstyle) requirements.txt scri
 .NOTPARALLEL:
 
 all: notebooks
+	$(PY) scripts/fill_readme.py
 	@scripts/provide_tex.sh && $(MAKE) --no-print-directory FINDINGS.pdf; status=$$?; \
 	$(PY) scripts/reproduction_report.py build/committed_numbers.json figures/numbers.json build/timings.txt; \
 	exit $$status

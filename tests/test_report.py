@@ -73,3 +73,13 @@ def test_reproduction_report_tells_what_differs(tmp_path):
     assert "differs  b: committed 2, here 3, tolerance 0" in printed
     assert "a:" not in printed
     assert "2 numbers recorded, 1 outside" in printed
+
+
+def test_readme_numbers_are_filled_in_place():
+    sys.path.insert(0, str(report.ROOT / "scripts"))
+    from fill_readme import fill
+
+    text = "| about 3%<!--a.b--> of (12<!--c_0.1-->) |"
+    assert fill(text, {"a.b": "4%", "c_0.1": "13"}) == "| about 4%<!--a.b--> of (13<!--c_0.1-->) |"
+    with pytest.raises(KeyError, match=r"a\.b"):
+        fill(text, {"c_0.1": "13"})
