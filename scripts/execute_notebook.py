@@ -6,12 +6,15 @@ Progress bars and warnings (stderr) are shown live and kept out of the saved out
 """
 
 import argparse
+import base64
+import io
 import sys
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 
 class LiveClient(NotebookClient):
@@ -45,6 +48,7 @@ def execute(path: Path, folder: Path | None) -> float:
         on_cell_executed=announce,
     )
     client.execute()
+    shrink_pictures(notebook)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -52,6 +56,17 @@ def execute(path: Path, folder: Path | None) -> float:
     target = (folder or path.parent) / path.name
     nbformat.write(notebook, target)
     return time.perf_counter() - start
+
+
+def shrink_pictures(notebook: nbformat.NotebookNode) -> None:
+    """Encode every PNG output again with a palette of 256 colours, about half the size to download."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                picture = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
+                small = io.BytesIO()
+                picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+                output["data"]["image/png"] = base64.b64encode(small.getvalue()).decode()
 
 
 def main() -> None:
