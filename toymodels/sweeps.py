@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ class Settings:
     lr: float | None
     tolerance: float
     terms: int
-    cells_per_chunk: int = field(default=0)
+    cells_per_chunk: int
 
     def __post_init__(self) -> None:
         require(self.activation in MODELS, "activation", self.activation, f"one of {sorted(MODELS)}")
