@@ -1,8 +1,8 @@
 """The seven densities × 8 starts of n=20, m=5: exact training against the plain sampled loop, to equal loss.
 
 The plain loop (AdamW 1e-3, batch 1024, 10,000 steps: the paper's notebook) is timed over some steps, extrapolated, and
-its final losses are found by running it in full with the fast sampler (same recipe, same batch). Exact training must
-reach a lower or equal mean and best population loss at every density.
+its final losses are found by running it in full with the fast sampler (same recipe, same batch). Compared at the worst
+of the seven densities: the best loss of the starts, and their mean where there are as many.
 
     python benchmarks/population_training.py
 """
@@ -32,18 +32,26 @@ def main():
     sampled_time = time.perf_counter() - start
     print(f"\nn=20, m=5, {len(density)} densities × {STARTS} starts to equal population loss, {os.cpu_count()} cores")
     print(f"plain loop, {STEPS} steps (extrapolated from 60): {plain_time:.0f} s; SampledLoss: {sampled_time:.0f} s")
-    for steps in (200, 400, 800, 1600):
-        start = time.perf_counter()
-        exact = tm.restarts(
-            tm.ReLUModel, features, importance, 5, STARTS, torch.Generator().manual_seed(1), steps=steps, lr=0.03
-        )
-        exact_time = time.perf_counter() - start
-        mean_excess = (exact.loss.mean(0) / sampled.loss.mean(0) - 1).max().item()
-        best_excess = (exact.best_loss / sampled.best_loss - 1).max().item()
+
+    def compare(name, taken, runs):
+        best_excess = (runs.best_loss / sampled.best_loss - 1).max().item()
+        mean_excess = (runs.loss.mean(0) / sampled.loss.mean(0) - 1).max().item()
+        mean = f", mean loss {mean_excess:+.1%}" if len(runs.loss) == STARTS else ""
         print(
-            f"PopulationLoss, {steps} steps: {exact_time:.1f} s, ratio {plain_time / exact_time:.1f}; "
-            f"worst density: mean loss {mean_excess:+.1%}, best loss {best_excess:+.1%}"
+            f"{name}: {taken:.1f} s, ratio {plain_time / taken:.1f}; worst density: best loss {best_excess:+.1%}{mean}"
         )
+
+    for lr in (0.03, 0.1):
+        for steps in (400, 800, 1600):
+            generator = torch.Generator().manual_seed(1)
+            start = time.perf_counter()
+            exact = tm.restarts(tm.ReLUModel, features, importance, 5, STARTS, generator, steps=steps, lr=lr)
+            compare(f"PopulationLoss, Adam {lr}, {steps} steps", time.perf_counter() - start, exact)
+    for rounds in (0, 2, 4):
+        generator = torch.Generator().manual_seed(1)
+        start = time.perf_counter()
+        found = tm.search(tm.ReLUModel, features, importance, 5, 3 * STARTS, generator, rounds=rounds, keep=4)
+        compare(f"search, {3 * STARTS} starts, {rounds} rounds", time.perf_counter() - start, found)
 
 
 if __name__ == "__main__":

@@ -68,3 +68,26 @@ def test_bad_sizes_are_refused(generator):
         tm.PopulationLoss(tm.SparseFeatures(2, 0.5), torch.ones(2), terms=0)
     with pytest.raises(ValueError, match="b is 'of shape"):
         tm.ReLUModel.from_weights(torch.zeros(1, 1, 2), torch.zeros(1, 3))
+
+
+def test_gradient_noise_of_shared_masks_does_not_fall_below_the_variance_between_masks(generator):
+    """Two routes: variance over sampled batches, and the exact gradient given each of the masks."""
+    repeats, batch, p = 4000, 64, 0.3
+    one = tm.ReLUModel(3, 2, generator=generator)
+    many = one.select([0] * repeats)
+
+    def gradients(objective, model):
+        return torch.cat([g.flatten(1) for g in torch.autograd.grad(objective(model).sum(), (model.W, model.b))], 1)
+
+    def variance(kind):
+        g = gradients(tm.SampledLoss(kind(3, p), torch.ones(3), batch, generator=generator), many)
+        return (g - g.mean(0)).square().sum(1).mean().item()
+
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
+    chance = (p**masks * (1 - p) ** (1 - masks)).prod(1)
+    given = gradients(tm.PopulationLoss(tm.SparseFeatures(3, masks), torch.ones(3), 512), one.select([0] * 8))
+    between = (chance * (given - chance @ given).square().sum(1)).sum().item()
+    independent, shared = variance(tm.SparseFeatures), variance(tm.SharedByBatch)
+    single = independent * batch
+    assert shared == pytest.approx(between + (single - between) / batch, rel=0.1)
+    assert shared > 5 * independent

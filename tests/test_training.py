@@ -89,3 +89,15 @@ def test_bad_settings_are_refused(changes, message, generator):
     model.W.data[0, 0, 0] = float("nan")
     with pytest.raises(ValueError, match="W is nan; allowed: finite numbers"):
         tm.train(model, objective("population", None), 5)
+
+
+@pytest.mark.parametrize("settings", [{"batch": 64}, {"batch": None}, {"batch": 64, "optimizer": "momentum"}])
+def test_success_fractions_reproduce_for_a_fixed_seed(settings):
+    def fractions():
+        generator = torch.Generator().manual_seed(10)
+        runs = tm.restarts(tm.ReLUModel, FEATURES, IMPORTANCE, 2, 20, generator, steps=150, lr=0.05, **settings)
+        return tm.success_rate(runs.loss)
+
+    first = fractions()
+    assert torch.equal(first, fractions())
+    assert ((first > 0) & (first <= 1)).all()

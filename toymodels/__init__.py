@@ -26,8 +26,10 @@ from toymodels.metrics import (
 )
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import population_loss
+from toymodels.representation import readout_accuracy, represented_features
+from toymodels.searching import search
 from toymodels.sweeps import PhaseDiagram, phase_diagram
-from toymodels.training import History, Restarts, minimise, restarts, search, stack_models, success_rate, train
+from toymodels.training import History, Restarts, minimise, restarts, stack_models, success_rate, train
 
 __version__ = "0.1.0"
 
@@ -54,7 +56,9 @@ __all__ = [
     "phase_diagram",
     "phase_labels",
     "population_loss",
+    "readout_accuracy",
     "represented",
+    "represented_features",
     "restarts",
     "search",
     "stack_models",

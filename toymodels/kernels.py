@@ -345,7 +345,7 @@ def loss_and_gradient(W, b, p, importance, terms, d_W, d_b, gram, d_gram, one, w
                 d_u += one[j] * v_u
                 d_gain += one[j] * v_gain
                 d_gram[i, j] += one[j] * v_a
-        if many > 1e-14:
+        if many > 1e-14 and terms > 0:
             v, v_u, v_gain = _several_active(i, gram, b[i], p, one, many, terms, d_gram, work)
             value += v
             d_u += v_u

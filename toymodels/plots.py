@@ -35,13 +35,14 @@ def use_style() -> None:
     plt.style.use(STYLE)
 
 
-def _array(values: Tensor | np.ndarray) -> np.ndarray:
+def array(values: Tensor | np.ndarray) -> np.ndarray:
+    """values as a NumPy array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 def feature_directions(ax: Axes, W: Tensor, importance: Tensor, limit: float = 1.35) -> list:
     """Columns of W [2, feature] as arrows from the origin, numbered from 1, shaded by importance [feature]."""
-    vectors, weight = _array(W), _array(importance)
+    vectors, weight = array(W), array(importance)
     shade = Normalize(weight.min() - 0.35 * np.ptp(weight), weight.max())
     arrows = []
     ax.axhline(0, color="0.85", lw=0.5, zorder=0)
@@ -77,12 +78,12 @@ def density_axis(ax: Axes, densest: float, sparsest: float) -> None:
 
 def gram_grid(ax: Axes, W: Tensor, b: Tensor | None = None, limit: float = 1.0) -> AxesImage:
     """WᵀW [feature, feature] and, to its right behind a gap, the bias b [feature]; colours from -limit to limit."""
-    weights = _array(W)
+    weights = array(W)
     gram = weights.T @ weights
     n = gram.shape[0]
     if b is not None:
         gap, strip = max(1, n // 14), max(1, n // 10)
-        bias = np.repeat(_array(b)[:, None], strip, 1)
+        bias = np.repeat(array(b)[:, None], strip, 1)
         gram = np.concatenate([gram, np.full((n, gap), np.nan), bias], 1)
     image = ax.imshow(gram, cmap=SIGNED, vmin=-limit, vmax=limit, rasterized=True)
     ax.set(xticks=[], yticks=[])
@@ -93,7 +94,7 @@ def gram_grid(ax: Axes, W: Tensor, b: Tensor | None = None, limit: float = 1.0) 
 
 def norm_bars(ax: Axes, W: Tensor, top: float = 1.3) -> BarContainer:
     """‖W_i‖ of W [hidden, feature] as bars, coloured by interference: black 0, blue 1 or more."""
-    norms, shared = _array(feature_norms(W)), _array(interference(W))
+    norms, shared = array(feature_norms(W)), array(interference(W))
     width = 0.85 if len(norms) <= 40 else 1.0  # thinner gaps than a pixel would look like stripes
     bars = ax.bar(np.arange(1, len(norms) + 1), norms, width=width, color=SHARING(Normalize(0, 1)(shared)))
     ax.set(ylim=(0, top), yticks=[0, 1], xlim=(0, len(norms) + 1), xticks=[1, len(norms)])
@@ -104,7 +105,7 @@ def norm_bars(ax: Axes, W: Tensor, top: float = 1.3) -> BarContainer:
 def feature_status(ax: Axes, densities: Tensor, status: Tensor) -> AxesImage:
     """What becomes of each feature at each density: status [density, feature] 0 ignored, 1 dedicated, 2 superposed."""
     colours = ListedColormap(["#f2f2f2", "#111111", "#4a90ff"])
-    image = ax.imshow(_array(status).T + 0.5, cmap=colours, vmin=0, vmax=3, aspect="auto", rasterized=True)
+    image = ax.imshow(array(status).T + 0.5, cmap=colours, vmin=0, vmax=3, aspect="auto", rasterized=True)
     n = status.shape[1]
     ax.set(xlabel="density $p = 1 - S$", ylabel="feature (1 most important)")
     ax.set_xticks(range(len(densities)), [f"{p:g}" for p in densities.tolist()])
@@ -133,8 +134,8 @@ PHASE_NAMES = {
 
 def phase_blend(norm: Tensor, overlap: Tensor) -> np.ndarray:
     """Colours [..., 3] of the extra feature from its norm and interference: the phases' colours, mixed."""
-    kept = np.clip(_array(norm), 0, 1)[..., None]
-    shared = np.clip(_array(overlap), 0, 1)[..., None]
+    kept = np.clip(array(norm), 0, 1)[..., None]
+    shared = np.clip(array(overlap), 0, 1)[..., None]
     colour = {phase: np.array(to_rgb(name)) for phase, name in PHASE_COLOURS.items()}
     alone = (1 - shared) * colour[Phase.DEDICATED] + shared * colour[Phase.SUPERPOSITION]
     return (1 - kept) * colour[Phase.IGNORED] + kept * alone
@@ -143,12 +144,12 @@ def phase_blend(norm: Tensor, overlap: Tensor) -> np.ndarray:
 def phase_colours(phases: Tensor) -> np.ndarray:
     """Colours [..., 3] of phase labels."""
     table = np.array([to_rgb(PHASE_COLOURS[phase]) for phase in Phase])
-    return table[_array(phases)]
+    return table[array(phases)]
 
 
 def diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, values: np.ndarray, **settings: object) -> QuadMesh:
     """values [density, importance] (or colours [..., 3]) over true log axes, dense on the left."""
-    p, r = _array(densities), _array(importances)
+    p, r = array(densities), array(importances)
     image = values if values.ndim == 2 else np.ascontiguousarray(values.transpose(1, 0, 2))
     image = image.T if values.ndim == 2 else image
     mesh = ax.pcolormesh(p, r, image, shading="nearest", rasterized=True, **settings)
@@ -164,7 +165,7 @@ def diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, values: np.n
 def partner_panel(ax: Axes, densities: Tensor, importances: Tensor, partner: Tensor) -> QuadMesh:
     """n = 3, m = 2: 0 one feature dropped, 1 the extra paired, 2 the others paired, 3 three that share a plane."""
     colours = np.array([to_rgb(name) for name in ("#dddddd", "#f7f2ea", "#b2abd2", "#33a02c")])
-    mesh = diagram_panel(ax, densities, importances, colours[_array(partner)])
+    mesh = diagram_panel(ax, densities, importances, colours[array(partner)])
     names = ("one dropped", "extra paired", "others paired", "all three share")
     handles = [Patch(facecolor=colours[k], edgecolor="0.5", lw=0.5, label=name) for k, name in enumerate(names)]
     ax.legend(handles=handles, loc="lower right", frameon=True, framealpha=0.9, fontsize=6.5, borderpad=0.3)

@@ -13,7 +13,7 @@ from toymodels.checks import count, finite_weights, importance_tensor, positive,
 from toymodels.data import SparseFeatures
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.models import ToyModel
-from toymodels.population import population_loss, unchecked_population_loss
+from toymodels.population import unchecked_population_loss
 
 Objective = Callable[[ToyModel], Tensor]
 RECORDS = 200  # points of a loss curve
@@ -178,12 +178,13 @@ def minimise(
     """Minimise the exact population loss in place by compiled L-BFGS, each instance to convergence; losses [instance].
 
     Far faster than train() where only the minimum near the start matters. An instance stops when five steps in a row
-    lower its loss by less than the fraction `tolerance`, or after `iterations` steps. terms: Fourier terms.
+    lower its loss by less than the fraction `tolerance`, or after `iterations` steps (0: only its loss).
+    terms: Fourier terms; 0 leaves out inputs with two or more other features on (the leading order in the density).
     return_iterations: also give the iterations used [instance]. LinearModel and ReLUModel, on the CPU.
     Raises ValueError as population_loss, and for bad settings.
     """
-    count("iterations", iterations)
-    count("terms", terms)
+    count("iterations", iterations, least=0)
+    count("terms", terms, least=0)
     positive("tolerance", tolerance)
     finite_weights(model)
     require(model.activation in ("linear", "relu"), "model activation", model.activation, "'linear' or 'relu'")
@@ -201,57 +202,3 @@ def minimise(
         loss[rows], used[rows] = map(torch.from_numpy, results)
     model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
     return (loss, used) if return_iterations else loss
-
-
-def search(
-    kind: type[ToyModel],
-    features: SparseFeatures,
-    importance: Tensor,
-    n_hidden: int,
-    starts: int,
-    generator: torch.Generator,
-    rounds: int = 0,
-    keep: int = 8,
-    progress: bool | str = False,
-    **settings: object,
-) -> Restarts:
-    """The lowest minima that can be found: random starts brought to convergence by minimise(), then rounds of kicks.
-
-    The tasks (instances of features) must be ordered along an axis, density say. In each round the `keep` best models
-    of each task and of its two neighbours get one random column of W drawn afresh, entries normal with variance
-    1/n_hidden, and converge again as that task's candidates. (In rugged landscapes, n=20, m=5, p=0.001 say, random
-    starts alone need tens of times as many trainings for the same losses.) The last survivors converge once more with
-    four times the Fourier terms, so that none lives off the error of the series, and are scored by population_loss.
-    importance: [feature]. settings go to minimise. Returns the `keep` best of each task, lowest loss first.
-    Raises ValueError as the model and minimise do.
-    """
-    count("starts", starts)
-    count("keep", keep)
-    count("rounds", rounds, least=0)
-    tasks = features.n_instances
-    quick = {"tolerance": 1e-6, "terms": 32, **settings}
-    pool = kind(features.n_features, n_hidden, starts * tasks, generator=generator, dtype=torch.float64)
-    loss = minimise(pool, features.repeat(starts), importance, progress=progress, **quick).view(starts, tasks)
-    pool, loss = _lowest(pool, loss, keep)
-    here = torch.arange(tasks)
-    for _ in tqdm(range(rounds), desc=progress if isinstance(progress, str) else None, disable=not progress):
-        sources = [(here + shift).clamp(0, tasks - 1) for shift in (-1, 0, 1)]
-        index = torch.cat([rank * tasks + source for source in sources for rank in range(len(loss))])
-        candidates = pool.select(index)
-        seeds = streams.instance_seeds(generator, len(index))
-        column = (streams.uniform(seeds, 0, 1)[:, 0] * features.n_features).long()
-        candidates.W.data[torch.arange(len(index)), :, column] = streams.normal(seeds, 1, n_hidden) / n_hidden**0.5
-        new = minimise(candidates, features.repeat(len(index) // tasks), importance, **quick).view(-1, tasks)
-        pool, loss = _lowest(stack_models([pool, candidates]), torch.cat([loss, new]), keep)
-    many = features.repeat(len(loss))
-    careful = {**quick, "tolerance": quick["tolerance"] / 100, "terms": 4 * quick["terms"]}
-    minimise(pool, many, importance, progress=progress, **careful)
-    loss = population_loss(pool, many, importance).detach().view(-1, tasks)
-    return Restarts(*_lowest(pool, loss, keep))
-
-
-def _lowest(models: ToyModel, loss: Tensor, keep: int) -> tuple[ToyModel, Tensor]:
-    """The `keep` models of lowest loss [start, task] for each task, in order, with their losses."""
-    loss, start = loss.nan_to_num(nan=math.inf).sort(0)
-    index = start[:keep] * loss.shape[1] + torch.arange(loss.shape[1])
-    return models.select(index.flatten()), loss[:keep]

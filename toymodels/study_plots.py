@@ -1,0 +1,167 @@
+"""Panels of the two studies: training conditions (notebook 10) and what a feature is (notebook 11).
+
+As in `plots`, each takes Axes and arrays and returns what it drew.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from toymodels.plots import array, diagram_panel
+
+DECLARED_COLOURS = {True: "#1f78b4", False: "#4d4d4d"}
+KEPT = {(False, False): "#dddddd", (True, False): "#e66101", (False, True): "#5e3c99", (True, True): "#f7f2ea"}
+KEPT_NAMES = ("neither", "first feature", "extra feature", "both")
+
+
+def accuracy_panel(ax: Axes, reference: Tensor, trained: Tensor, declared: Tensor) -> BarContainer:
+    """Accuracies of untrained networks as a histogram, those of a trained one [feature] as lines, by declared."""
+    values = array(reference).ravel()
+    counts, edges = np.histogram(values, np.linspace(0, 1, 51))
+    bars = ax.bar(edges[:-1], counts / values.size, width=0.02, align="edge", color="0.75")
+    for value, flag in sorted(zip(array(trained), array(declared), strict=True), key=lambda pair: pair[1]):
+        ax.axvline(value, color=DECLARED_COLOURS[bool(flag)], lw=1.0, ls="-" if flag else (0, (2, 2)))
+    ax.set(xlim=(0, 1.03), yscale="log", ylim=(1e-4, 1.5), xticks=[0, 0.5, 1])
+    return bars
+
+
+def declared_key(figure: Figure) -> Legend:
+    """Legend of accuracy_panel below the panels."""
+    handles = [
+        Patch(facecolor="0.75", label="untrained networks"),
+        Line2D([], [], color=DECLARED_COLOURS[True], label="trained feature, declared"),
+        Line2D([], [], color=DECLARED_COLOURS[False], ls=(0, (2, 2)), label="trained feature, not declared"),
+    ]
+    return figure.legend(handles=handles, loc="outside lower center", ncols=3)
+
+
+def count_table(ax: Axes, counts: Tensor, expected: Tensor, rows: Sequence[float], densities: Tensor) -> AxesImage:
+    """counts [row, density] as numbers on a shade of their ratio to expected [density]; rows: values of ε."""
+    ratio = array(counts) / array(expected)
+    image = ax.imshow(ratio, cmap="Blues", vmin=0, vmax=1.6, aspect="auto", rasterized=True)
+    for row, column in np.ndindex(*ratio.shape):
+        ax.text(column, row, f"{int(counts[row, column])}", ha="center", va="center", fontsize=7)
+    for column, number in enumerate(array(expected)):
+        ax.text(column, len(rows), f"{int(number)}", ha="center", va="center", fontsize=7, weight="bold")
+    ax.set(ylim=(len(rows) + 0.5, -0.5), xlabel="density $p = 1 - S$", ylabel=r"tolerance $\varepsilon$")
+    ax.set_xticks(range(len(densities)), [f"{p:g}" for p in densities.tolist()])
+    ax.set_yticks(range(len(rows) + 1), [*(f"{value:g}" for value in rows), r"$\|W_i\| > 1/2$"])
+    ax.tick_params(length=0)
+    return image
+
+
+def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -> QuadMesh:
+    """n = 2: which of the features is kept [density, importance, 2 features], in the colours of the phases."""
+    table = np.array([to_rgb(colour) for colour in KEPT.values()])
+    flags = array(kept).astype(int)
+    return diagram_panel(ax, densities, importances, table[flags[..., 0] + 2 * flags[..., 1]])
+
+
+def kept_key(figure: Figure) -> Legend:
+    """Legend of kept_panel below the panels."""
+    pairs = zip(KEPT.values(), KEPT_NAMES, strict=True)
+    handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for colour, name in pairs]
+    return figure.legend(handles=handles, loc="outside lower center", ncols=4)
+
+
+def setting_map(
+    ax: Axes, values: Tensor, rates: Sequence[float], batches: Sequence[int | None], good: str = "high"
+) -> AxesImage:
+    """Fractions [rate, batch] of starts that succeed (good="high"), or excess losses (good="low"), as per cent.
+
+    Colours run from 0 to 1, bright is good; grey where a setting was not run (NaN).
+    """
+    table = array(values)
+    ax.set_facecolor("0.93")
+    colours = "viridis" if good == "high" else "viridis_r"
+    image = ax.imshow(table, cmap=colours, vmin=0, vmax=1, aspect="auto", origin="lower", rasterized=True)
+    for row, column in np.ndindex(*table.shape):
+        value = table[row, column]
+        if not np.isnan(value):
+            dark = (value < 0.6) == (good == "high")
+            text = f"{100 * value:.0f}" if value < 9.995 else "∞" if np.isinf(value) else ">1k"
+            ax.text(column, row, text, ha="center", va="center", fontsize=5.8, color="white" if dark else "black")
+    ax.set_xticks(range(len(batches)), [_batch_name(batch) for batch in batches])
+    ax.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    ax.tick_params(length=0, labelsize=6.5)
+    return image
+
+
+def _batch_name(batch: int | None) -> str:
+    if batch is None:
+        return "∞"
+    return f"{batch // 1024}k" if batch >= 1024 else str(batch)
+
+
+def share_bars(ax: Axes, names: Sequence[str], shares: Tensor, labels: Sequence[str]) -> None:
+    """Stacked horizontal bars of shares [task, part]: positive parts to the right of 0, negative ones to the left."""
+    values = array(shares)
+    rows = np.arange(len(names))
+    for sign in (1, -1):
+        end = np.zeros(len(names))
+        for part, label in enumerate(labels):
+            width = np.maximum(sign * values[:, part], 0) * sign
+            ax.barh(rows, width, left=end, height=0.7, color=f"C{part}", label=label if sign == 1 else None)
+            end += width
+    ax.axvline(0, color="0.4", lw=0.6)
+    ax.set_yticks(rows, names, fontsize=6.5)
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", length=0)
+
+
+def _positions(ax: Axes, values: Sequence) -> np.ndarray:
+    """Places of values on the x axis: a log axis for numbers, one after the other for names."""
+    if isinstance(values[0], str):
+        ax.set_xticks(range(len(values)), values)
+        return np.arange(len(values))
+    ax.set_xscale("log")
+    ax.set_xticks(values, [f"{value:g}" for value in values])
+    ax.minorticks_off()
+    return np.asarray(values, float)
+
+
+def fraction_line(
+    ax: Axes,
+    values: Sequence,
+    fractions: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    label: str,
+    **look: object,
+) -> Line2D:
+    """Fractions against values with their intervals as error bars."""
+    low, high = np.asarray(ends).T
+    middle = np.asarray(fractions)
+    errors = np.maximum([middle - low, high - middle], 0)
+    bars = ax.errorbar(
+        _positions(ax, values), middle, errors, label=label, marker="o", capsize=1.5, elinewidth=0.6, **look
+    )
+    ax.set_ylim(-0.03, 1.03)
+    return bars.lines[0]
+
+
+def excess_line(ax: Axes, values: Sequence, losses: Sequence[float], label: str, **look: object) -> Line2D:
+    """Excess losses against values on a log axis."""
+    (line,) = ax.plot(_positions(ax, values), losses, marker="o", label=label, **look)
+    ax.set(yscale="log", ylim=(1e-3, 300))
+    return line
+
+
+def noise_line(
+    ax: Axes, batches: Tensor, measured: Sequence[tuple[float, float]], predicted: Tensor, label: str
+) -> Line2D:
+    """Measured gradient variance (value, standard error) against batch size, over the predicted scaling as a line."""
+    value, error = np.asarray(measured).T
+    (line,) = ax.plot(array(batches), array(predicted), lw=1.0)
+    ax.errorbar(array(batches), value, 2 * error, fmt="o", color=line.get_color(), label=label, elinewidth=0.6)
+    ax.set(xscale="log", yscale="log")
+    return line
