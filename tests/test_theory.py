@@ -1,3 +1,5 @@
+import numpy as np
+import oracle
 import pytest
 import torch
 
@@ -54,6 +56,20 @@ def test_best_canonical_tells_the_gap_to_the_second():
     best, gap = theory.best_canonical(1.0, 0.5)
     assert best.item() == pytest.approx(0.5 / 12)
     assert gap.item() == pytest.approx(1)
+
+
+def test_superposition_is_better_than_every_closed_form_in_a_cell_that_they_give_to_another_phase():
+    """Why trained phases agree with the closed forms in 98 % of clear cells and not in more (independent route)."""
+    p, r = 0.3, 0.225
+    best, gap = theory.best_canonical(p, r)
+    assert theory.canonical_phase(p, r) == tm.Phase.IGNORED
+    assert gap > 0.02
+    model = tm.ReLUModel.from_weights(torch.tensor([[[1.0, -1.0]]], dtype=torch.float64))
+    importance = np.array([1.0, r])
+    tm.minimise(model, tm.SparseFeatures(2, p), torch.tensor(importance))
+    W, b = model.W[0].detach().numpy(), model.b[0].detach().numpy()
+    assert W[0, 0] * W[0, 1] < -0.5
+    assert oracle.population_loss(W, b, np.array([p, p]), importance) < 0.97 * best.item()
 
 
 @pytest.mark.parametrize(
