@@ -47,10 +47,10 @@ def main():
             start = time.perf_counter()
             exact = tm.restarts(tm.ReLUModel, features, importance, 5, STARTS, generator, steps=steps, lr=lr)
             compare(f"PopulationLoss, Adam {lr}, {steps} steps", time.perf_counter() - start, exact)
-    for rounds in (0, 2, 4):
+    for rounds in (0, 4, 8):
         generator = torch.Generator().manual_seed(1)
         start = time.perf_counter()
-        found = tm.search(tm.ReLUModel, features, importance, 5, 3 * STARTS, generator, rounds=rounds, keep=4)
+        found = tm.search(tm.ReLUModel, features, importance, 5, 3 * STARTS, generator, rounds=rounds, keep=6)
         compare(f"search, {3 * STARTS} starts, {rounds} rounds", time.perf_counter() - start, found)
 
 
