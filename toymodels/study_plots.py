@@ -90,10 +90,10 @@ def setting_map(
         if not np.isnan(value):
             dark = (value < 0.6) == (good == "high")
             text = f"{100 * value:.0f}" if value < 9.995 else "∞" if np.isinf(value) else ">1k"
-            ax.text(column, row, text, ha="center", va="center", fontsize=5.8, color="white" if dark else "black")
+            ax.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
     ax.set_xticks(range(len(batches)), [_batch_name(batch) for batch in batches])
     ax.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-    ax.tick_params(length=0, labelsize=6.5)
+    ax.tick_params(length=0)
     return image
 
 
@@ -114,7 +114,7 @@ def share_bars(ax: Axes, names: Sequence[str], shares: Tensor, labels: Sequence[
             ax.barh(rows, width, left=end, height=0.7, color=f"C{part}", label=label if sign == 1 else None)
             end += width
     ax.axvline(0, color="0.4", lw=0.6)
-    ax.set_yticks(rows, names, fontsize=6.5)
+    ax.set_yticks(rows, names)
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
 
