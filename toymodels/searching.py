@@ -7,7 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from toymodels import streams
-from toymodels.checks import count
+from toymodels.checks import count, importance_tensor
 from toymodels.data import SparseFeatures
 from toymodels.models import ToyModel
 from toymodels.population import population_loss
@@ -47,8 +47,7 @@ def search(
     for name, value, least in (("starts", starts, 1), ("keep", keep, 1), ("kicks", kicks, 1), ("rounds", rounds, 0)):
         count(name, value, least)
     tasks, last = features.n_instances, min(keep, 2)
-    weights = torch.as_tensor(importance, dtype=torch.float64)
-    weights = weights.expand(tasks, -1) if weights.ndim == 1 else weights
+    weights = importance_tensor(importance, features.n_features, tasks, features.density)
     quick = {"iterations": 1000, "tolerance": 1e-6, "terms": 32, "progress": progress, **settings}
 
     def converge(models: ToyModel, **changes: object) -> Tensor:

@@ -17,11 +17,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from toymodels.plots import array, diagram_panel
+from toymodels.metrics import Phase
+from toymodels.plots import PHASE_COLOURS, array, diagram_panel
 
 DECLARED_COLOURS = {True: "#1f78b4", False: "#4d4d4d"}
-KEPT = {(False, False): "#dddddd", (True, False): "#e66101", (False, True): "#5e3c99", (True, True): "#f7f2ea"}
-KEPT_NAMES = ("neither", "first feature", "extra feature", "both")
+KEPT_COLOURS = {  # in the order of first + 2 × extra; those of the phases where there is one
+    "neither": "#dddddd",
+    "first feature": PHASE_COLOURS[Phase.IGNORED],
+    "extra feature": PHASE_COLOURS[Phase.DEDICATED],
+    "both": PHASE_COLOURS[Phase.SUPERPOSITION],
+}
 
 
 def accuracy_panel(ax: Axes, reference: Tensor, trained: Tensor, declared: Tensor) -> BarContainer:
@@ -62,15 +67,14 @@ def count_table(ax: Axes, counts: Tensor, expected: Tensor, rows: Sequence[float
 
 def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -> QuadMesh:
     """n = 2: which of the features is kept [density, importance, 2 features], in the colours of the phases."""
-    table = np.array([to_rgb(colour) for colour in KEPT.values()])
+    table = np.array([to_rgb(colour) for colour in KEPT_COLOURS.values()])
     flags = array(kept).astype(int)
     return diagram_panel(ax, densities, importances, table[flags[..., 0] + 2 * flags[..., 1]])
 
 
 def kept_key(figure: Figure) -> Legend:
     """Legend of kept_panel below the panels."""
-    pairs = zip(KEPT.values(), KEPT_NAMES, strict=True)
-    handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for colour, name in pairs]
+    handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in KEPT_COLOURS.items()]
     return figure.legend(handles=handles, loc="outside lower center", ncols=4)
 
 
