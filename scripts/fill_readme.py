@@ -6,7 +6,7 @@ python scripts/fill_readme.py
 import json
 import re
 
-from toymodels.report import ROOT, write_atomically
+from toymodels.report import ROOT, by_key, write_atomically
 
 
 def fill(text: str, numbers: dict[str, str]) -> str:
@@ -16,6 +16,6 @@ def fill(text: str, numbers: dict[str, str]) -> str:
 
 if __name__ == "__main__":
     book = json.loads((ROOT / "figures" / "numbers.json").read_text())
-    texts = {key: entry["text"] for numbers in book.values() for key, entry in numbers.items()}
+    texts = {key: entry["text"] for key, entry in by_key(book).items()}
     readme = ROOT / "README.md"
     write_atomically(readme, fill(readme.read_text(), texts))

@@ -7,14 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-
-def flatten(book: dict) -> dict[str, dict]:
-    return {key: entry for numbers in book.values() for key, entry in numbers.items()}
+from toymodels.report import by_key
 
 
 def compare(before: dict, after: dict) -> list[str]:
     """One line per number that differs by more than its tolerance, has appeared or is gone."""
-    old, new = flatten(before), flatten(after)
+    old, new = by_key(before), by_key(after)
     lines = []
     for key in sorted(old.keys() | new.keys()):
         if key not in old:
@@ -38,7 +36,7 @@ def main(before: Path, after: Path, timings: Path | None) -> None:
     lines = compare(old, new)
     print("\nReproduction report")
     print("\n".join(lines) if lines else "  no differences")
-    print(f"  {len(flatten(new))} numbers recorded, {len(lines)} outside their tolerance, new or missing\n")
+    print(f"  {len(by_key(new))} numbers recorded, {len(lines)} outside their tolerance, new or missing\n")
 
 
 if __name__ == "__main__":

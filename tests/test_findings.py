@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 
-from toymodels.report import ROOT, numbers_tex
+from toymodels.report import ROOT, by_key, numbers_tex
 
 TEX = (ROOT / "FINDINGS.tex").read_text()
 README = (ROOT / "README.md").read_text()
 BOOK = json.loads((ROOT / "figures" / "numbers.json").read_text())
-NUMBERS = {key: entry for numbers in BOOK.values() for key, entry in numbers.items()}
+NUMBERS = by_key(BOOK)
 QUOTED = set(re.findall(r"\\res\{([^}]+)\}", TEX))
 INCLUDED = set(re.findall(r"\\includegraphics\[[^]]*\]\{figures/(\w+)\.pdf\}", TEX))
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
+from toymodels import losses
 
 
 def test_init_is_xavier_normal_per_model_however_many_are_stacked(generator):
@@ -31,24 +32,53 @@ def test_weighted_mse_by_hand():
         tm.weighted_mse(x_hat[:, :1], x, torch.ones(2))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # compiled, and plain PyTorch
 @pytest.mark.parametrize("kind", [tm.ReLUModel, tm.LinearModel])
-def test_sampled_loss_and_its_written_out_gradient_match_autograd(kind, generator):
-    model = kind(6, 3, 4, generator=generator, dtype=torch.float64)
+@pytest.mark.parametrize("batch", [1, 64, 200])  # part of a block of rows, a whole one, some and a part
+def test_sampled_loss_and_its_gradient_are_those_of_weighted_mse_on_the_same_batch(kind, batch, dtype, generator):
+    model = kind(6, 3, 4, generator=generator, dtype=dtype)
     model.b.data.uniform_(-0.3, 0.3, generator=generator)
+    exact = kind.from_weights(model.W.detach().double(), model.b.detach().double())
     features = tm.SparseFeatures(6, [0.1, 0.3, 0.6, 1.0])
     importance = torch.rand(4, 6, generator=generator, dtype=torch.float64)
     seeds = torch.tensor([1, 2, 3, 4])
-    x = features.sample(64, seeds).double()
-    plain = tm.weighted_mse(model(x), x, importance)
-    fast = tm.SampledLoss(features, importance, 64, generator=seeds)(model)
-    torch.testing.assert_close(fast, plain)
+    assert losses.compilable(model) == (dtype == torch.float32)
+    fast = tm.SampledLoss(features, importance, batch, generator=seeds)(model).double()
+    x = features.sample(batch, seeds).double()
+    plain = tm.weighted_mse(exact(x), x, importance)
+    torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-6)
     scale = torch.tensor([1.0, 2.0, 0.0, -1.0], dtype=torch.float64)
     for a, b in zip(
         torch.autograd.grad((fast * scale).sum(), model.parameters()),
-        torch.autograd.grad((plain * scale).sum(), model.parameters()),
+        torch.autograd.grad((plain * scale).sum(), exact.parameters()),
         strict=True,
     ):
-        torch.testing.assert_close(a, b)
+        torch.testing.assert_close(a.double(), b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [tm.SharedByExample, tm.SharedByBatch, tm.SharedByBoth])
+def test_shared_supports_share_what_they_say(kind):
+    """With W = 0 and b = 1 the gradient by b_i is 2 I_i (1 - mean x_i): which features were on shows."""
+    n, instances = 3, 200
+    model = tm.ReLUModel.from_weights(torch.zeros(instances, 1, n), torch.ones(instances, n))
+    seeds = torch.arange(1, instances + 1)
+    for batch, rows_shared in ((1, True), (64, kind.by_batch)):
+        objective = tm.SampledLoss(kind(n, 0.3), torch.ones(n), batch, generator=seeds)
+        mean = 1 - torch.autograd.grad(objective(model).sum(), model.b)[0] / 2
+        on = mean > 1e-6
+        features_agree = (on == on[:, :1]).all().item()
+        assert features_agree == (kind.by_example if rows_shared else True)  # 64 rows: every feature is on in some
+        if rows_shared:
+            assert on.double().mean() == pytest.approx(0.3, abs=0.1)
+            assert mean[on].mean() == pytest.approx(0.5, abs=0.05)  # one bit for all rows: half of the range
+        else:
+            assert mean.mean() == pytest.approx(0.15, abs=0.01)
+
+
+def test_a_model_that_is_not_finite_has_no_finite_loss():
+    model = tm.ReLUModel.from_weights(torch.full((1, 1, 2), torch.nan), torch.zeros(1, 2))
+    objective = tm.SampledLoss(tm.SparseFeatures(2, 1.0), torch.ones(2), 64, generator=torch.tensor([1]))
+    assert not objective(model).isfinite().any()
 
 
 def test_sampled_loss_moves_on_through_its_stream(generator):

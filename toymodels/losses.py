@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toymodels import kernels, streams
+from toymodels import streams
 from toymodels.checks import count, importance_tensor, require
 from toymodels.data import SparseFeatures
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import KernelLoss, unchecked_population_loss
+from toymodels.sampled_kernels import sampled_loss_and_gradient
 
-COMPILED_UP_TO = 512  # entries of W up to which the compiled sampled loss beats matrix products
+COMPILED_UP_TO = 4096  # entries of W up to which the compiled sampled loss beats matrix products
 
 
 def weighted_mse(x_hat: Tensor, x: Tensor, importance: Tensor) -> Tensor:
@@ -51,18 +52,19 @@ class SampledLoss:
             self._seeds, self._drawn = streams.instance_seeds(self.generator, model.n_instances), 0
         start, self._drawn = self._drawn, self._drawn + self.batch
         shared = self.features.by_example, self.features.by_batch
-        if _compilable(model) and (any(shared) or model.W[0].numel() <= COMPILED_UP_TO):
+        if compilable(model) and (any(shared) or model.W[0].numel() <= COMPILED_UP_TO):
             weights = importance_tensor(self.importance, model.n_features, model.n_instances, model.W)
             batch = self._seeds.numpy().view(np.uint64), start, self.batch, model.activation == "relu", *shared
             settings = density.float(), weights, *batch
-            return KernelLoss.apply(model.W, model.b, kernels.sampled_loss_and_gradient, settings)
+            return KernelLoss.apply(model.W, model.b, sampled_loss_and_gradient, settings)
         if any(shared):
             raise NotImplementedError("shared supports need a float32 LinearModel or ReLUModel on the CPU")
         x = streams.sparse_batch(self._seeds, start, self.batch, density).to(model.W)
         return weighted_mse(model(x), x, self.importance)
 
 
-def _compilable(model: ToyModel) -> bool:
+def compilable(model: ToyModel) -> bool:
+    """Can the compiled sampled loss take this model? It knows the package's own models, float32 on the CPU."""
     known = type(model).forward in (LinearModel.forward, ReLUModel.forward)
     return known and model.W.dtype == torch.float32 and model.W.device.type == "cpu"
 

@@ -168,7 +168,7 @@ def partner_panel(ax: Axes, densities: Tensor, importances: Tensor, partner: Ten
     mesh = diagram_panel(ax, densities, importances, colours[array(partner)])
     names = ("one dropped", "extra paired", "others paired", "all three share")
     handles = [Patch(facecolor=colours[k], edgecolor="0.5", lw=0.5, label=name) for k, name in enumerate(names)]
-    ax.legend(handles=handles, loc="lower right", frameon=True, framealpha=0.9, fontsize=6.5, borderpad=0.3)
+    ax.legend(handles=handles, loc="lower right", frameon=True, framealpha=0.9, fontsize=7, borderpad=0.3)
     return mesh
 
 

@@ -74,6 +74,11 @@ class Report:
         write_atomically(self.folder / "numbers.tex", numbers_tex(book))
 
 
+def by_key(book: dict[str, dict[str, dict]]) -> dict[str, dict]:
+    """The entries of a numbers.json, {"value", "tol", "text"}, under their keys, whatever notebook they are from."""
+    return {key: entry for numbers in book.values() for key, entry in numbers.items()}
+
+
 def numbers_tex(book: dict[str, dict[str, dict]]) -> str:
     """Every recorded number as a definition that the checked macro res of FINDINGS.tex looks up."""
     lines = ["% Written by toymodels.report from the notebooks. Do not edit."]

@@ -10,11 +10,14 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from toymodels.kernels import SPACE, fast, linear_loss_and_gradient, loss_and_gradient
+from toymodels.kernels import fast, linear_loss_and_gradient, loss_and_gradient, work_size
 
 MEMORY = 10  # pairs of steps and gradient changes kept
 LONGEST_STEP = 0.5  # of any single weight: keeps a start in the basin that it begins in
 SUFFICIENT = 1e-4  # Armijo constant
+# The frame of the Fourier series (range and number of terms of each output) stays as it is for REFRESH iterations, with
+# a MARGIN for ranges that grow: the truncated loss jumps where the frame changes, and line searches fail there.
+REFRESH, MARGIN = 20, 0.05
 
 
 @fast
@@ -24,10 +27,10 @@ def _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, spa
     size = hidden * n
     W, b = theta[:size].reshape(hidden, n), theta[size:]
     d_W, d_b = gradient[:size].reshape(hidden, n), gradient[size:]
-    gram, d_gram, one, work, ones = space
+    gram, d_gram, one, work, ones, frame = space
     density = ones if coactive else p
     if relu:
-        loss = loss_and_gradient(W, b, density, importance, terms, d_W, d_b, gram, d_gram, one, work)
+        loss = loss_and_gradient(W, b, density, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
     else:
         loss = linear_loss_and_gradient(W, b, density, importance, d_W, d_b, gram, d_gram)
     if coactive:  # on together with probability p, else x = 0
@@ -84,15 +87,21 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
         np.empty((n, n)),
         np.empty((n, n)),
         np.empty(n),
-        np.empty((n + 1) * SPACE),
+        np.empty(work_size(n)),
         np.ones(n),
+        np.zeros((n, 4)),
     )
+    frame = space[5]
+    frame[:, 3] = MARGIN
     gradient, new_gradient, new_theta, step = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
     steps, changes = np.empty((MEMORY, d)), np.empty((MEMORY, d))
     products, weight = np.empty(MEMORY), np.empty(MEMORY)
     loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
-    stored, quiet = 0, 0
-    for iteration in range(iterations):
+    stored, quiet, used, failed = 0, 0, 0, False
+    while used < iterations and quiet < 5:
+        if used % REFRESH == REFRESH - 1 and frame[:, 2].any():
+            frame[:, 2] = 0.0
+            loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
         _direction(gradient, steps, changes, products, stored, step, weight)
         slope = _dot(step, gradient)
         if slope >= 0.0:  # not a descent direction: forget the past
@@ -104,7 +113,8 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
         for i in range(d):
             largest = max(largest, abs(step[i]))
         if -slope <= 1e-3 * tolerance * loss or largest == 0.0:
-            return loss, iteration
+            break
+        used += 1
         scale = min(1.0, LONGEST_STEP / largest)
         if stored == 0:
             scale = min(scale, 0.1 / largest)
@@ -112,15 +122,18 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
             for i in range(d):
                 new_theta[i] = theta[i] + scale * step[i]
             new_loss = _evaluate(new_theta, new_gradient, hidden, p, importance, relu, coactive, terms, space)
-            if new_loss <= loss + SUFFICIENT * scale * slope or scale * largest < 1e-12:
+            if new_loss <= loss + SUFFICIENT * scale * slope or scale * largest < 1e-9:
                 break
             curved = -0.5 * slope * scale * scale / (new_loss - loss - slope * scale)  # minimum of the parabola
             scale = min(max(curved, 0.1 * scale), 0.5 * scale)
         if not new_loss < loss:
-            if stored == 0:
-                return loss, iteration
-            stored = 0
+            if failed:
+                break
+            failed, stored = True, 0  # once more from the start, in a fresh frame
+            frame[:, 2] = 0.0
+            loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
             continue
+        failed = False
         k = stored % MEMORY
         for i in range(d):
             steps[k, i] = new_theta[i] - theta[i]
@@ -134,9 +147,10 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
                 stored = MEMORY  # the ring repeats
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
-        if quiet == 5:
-            return loss, iteration + 1
-    return loss, iterations
+    if frame[:, 2].any():
+        frame[:, 2] = 0.0
+        loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+    return loss, used
 
 
 @njit(cache=True, error_model="numpy", parallel=True)

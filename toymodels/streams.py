@@ -102,14 +102,21 @@ def _fill(out, seeds, start, density):
     instances, batch, features = out.shape
     blocks = (batch + 255) // 256  # rows that stay in cache between the two passes
     for task in prange(instances * blocks):
-        k = task // blocks
-        first = (task % blocks) * 256
-        last = min(first + 256, batch)
-        flat = out[k, first:last].reshape(-1)
-        begin = np.uint64(start + first * features)
-        for t in range(flat.size):
-            flat[t] = np.float32(unit(seeds[k], begin + np.uint64(t)))
-        for row in range(first, last):
-            for f in range(features):
-                x = out[k, row, f] / density[k, f]
-                out[k, row, f] = x if x < np.float32(1.0) else np.float32(0.0)
+        k, first = task // blocks, (task % blocks) * 256
+        rows = out[k, first : first + 256]
+        _uniform(rows.reshape(-1), seeds[k], np.uint64(start + first * features))
+        _switch_off(rows, density[k])
+
+
+@njit(cache=True, error_model="numpy", inline="never")  # on their own the two loops vectorise
+def _uniform(flat, seed, begin):
+    for t in range(np.uint64(0), np.uint64(flat.size)):
+        flat[t] = np.float32(unit(seed, begin + t))
+
+
+@njit(cache=True, error_model="numpy", inline="never")
+def _switch_off(rows, density):
+    for row in range(np.uint64(0), np.uint64(rows.shape[0])):
+        for f in range(np.uint64(0), np.uint64(rows.shape[1])):
+            x = rows[row, f] / density[f]
+            rows[row, f] = x if x < np.float32(1.0) else np.float32(0.0)

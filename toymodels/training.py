@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
+from numba import parallel_chunksize
 from torch import Tensor
 from tqdm import tqdm
 
@@ -198,7 +199,8 @@ def minimise(
     label = progress if isinstance(progress, str) else None
     for first in tqdm(range(0, len(W), block), desc=label, disable=not progress, mininterval=1.0):
         rows = slice(first, first + block)
-        results = solver.minimise(W[rows], b[rows], p[rows], weights[rows], *settings)
+        with parallel_chunksize(max(1, 64 // model.n_features**2)):  # large models one by one: their times differ
+            results = solver.minimise(W[rows], b[rows], p[rows], weights[rows], *settings)
         loss[rows], used[rows] = map(torch.from_numpy, results)
     model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
     return (loss, used) if return_iterations else loss
