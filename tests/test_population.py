@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toymodels as tm
-from toymodels import population
+from toymodels import kernels, population
 
 DENSITIES = (0.001, 0.01, 0.1, 0.4, 1.0, "mixed")
 
@@ -92,6 +92,32 @@ def test_gradients_pass_gradcheck(n, m, compiled, generator):
     assert torch.autograd.gradcheck(loss, (W, b))
     if not compiled and n == 2:
         assert torch.autograd.gradgradcheck(loss, (W, b))
+
+
+def test_gradient_is_that_of_the_truncated_series_while_its_frame_stays(generator):
+    """Else line searches near a minimum fail: with ranges set anew at each point, the gradient is not the slope."""
+    model, features, importance = tm.ReLUModel(30, 10, generator=generator), tm.SparseFeatures(30, 0.05), torch.ones(30)
+    model = model.double()
+    tm.minimise(model, features, importance, iterations=30)
+    W, b, p = model.W[0].detach().numpy(), model.b[0].detach().numpy(), features.density[0].numpy()
+    d_W, d_b = np.empty_like(W), np.empty_like(b)
+
+    def loss(step, frame):
+        W_there, b_there = W - step * slope_W, b - step * slope_b
+        space = np.empty((30, 30)), np.empty((30, 30)), np.empty(30), np.empty(kernels.work_size(30))
+        args = W_there, b_there, p, np.ones(30), 1, frame, d_W, d_b, *space
+        return kernels.loss_and_gradient(*args)
+
+    slope_W = slope_b = 0.0
+    kept = np.zeros((30, 4))
+    kept[:, 3] = 0.05
+    loss(0.0, kept)
+    slope_W, slope_b = d_W.copy(), d_b.copy()
+    expected = -(slope_W**2).sum() - (slope_b**2).sum()
+    kept_slope = (loss(1e-6, kept) - loss(-1e-6, kept)) / 2e-6
+    fresh_slope = (loss(1e-6, np.zeros((30, 4))) - loss(-1e-6, np.zeros((30, 4)))) / 2e-6
+    assert kept_slope == pytest.approx(expected, rel=1e-4)
+    assert fresh_slope > expected / 2  # not even half of the descent that the gradient promises
 
 
 def test_linear_loss_of_the_identity_is_zero_and_of_nothing_is_the_second_moment():
