@@ -199,7 +199,7 @@ def minimise(
     label = progress if isinstance(progress, str) else None
     for first in tqdm(range(0, len(W), block), desc=label, disable=not progress, mininterval=1.0):
         rows = slice(first, first + block)
-        with parallel_chunksize(max(1, 64 // model.n_features**2)):  # large models one by one: their times differ
+        with parallel_chunksize(1 if model.n_features >= 8 else 0):  # large models one by one: their times differ
             results = solver.minimise(W[rows], b[rows], p[rows], weights[rows], *settings)
         loss[rows], used[rows] = map(torch.from_numpy, results)
     model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
