@@ -147,7 +147,7 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
                 stored = MEMORY  # the ring repeats
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
-    if frame[:, 2].any():
+    if used and frame[:, 2].any():
         frame[:, 2] = 0.0
         loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
     return loss, used
