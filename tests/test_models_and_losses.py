@@ -88,6 +88,33 @@ def test_sampled_loss_moves_on_through_its_stream(generator):
     assert (first != second).all()
 
 
+def test_an_instance_has_the_same_sampled_loss_and_gradient_whoever_is_stacked_beside_it(generator):
+    """Instances of a large stack share working space: nothing of one may be left for the next."""
+    model, seeds = tm.ReLUModel(3, 2, 200, generator=generator), torch.arange(1, 201)
+
+    def gradients(rows):
+        some = tm.ReLUModel.from_weights(model.W.detach()[rows], model.b.detach()[rows])
+        loss = tm.SampledLoss(tm.SparseFeatures(3, 0.5), torch.ones(3), 100, generator=seeds[rows])(some)
+        return loss, *torch.autograd.grad(loss.sum(), (some.W, some.b))
+
+    few = torch.tensor([0, 1, 77, 199])
+    for stacked, alone in zip(gradients(torch.arange(200)), gradients(few), strict=True):
+        assert torch.equal(stacked[few], alone)
+
+
+def test_sampled_loss_refuses_what_does_not_fit(generator):
+    objective = tm.SampledLoss(tm.SparseFeatures(3, [0.5, 0.1]), torch.ones(3), 8, generator=generator)
+    objective(tm.ReLUModel(3, 2, 2, generator=generator))
+    with pytest.raises(ValueError, match="n_features is 4; allowed: 3"):
+        objective(tm.ReLUModel(4, 2, 2, generator=generator))
+    with pytest.raises(ValueError, match="number of instances is 5; allowed: 2"):
+        objective(tm.ReLUModel(3, 2, 5, generator=generator))
+    with pytest.raises(ValueError, match="importance is 'of shape"):
+        tm.SampledLoss(tm.SparseFeatures(3, 0.5), torch.ones(2), 8, generator=generator)(
+            tm.ReLUModel(3, 2, generator=generator)
+        )
+
+
 def test_bad_sizes_are_refused(generator):
     for name, sizes in {"n_features": (0, 1, 1), "n_hidden": (2, 0, 1), "n_instances": (2, 1, 0)}.items():
         with pytest.raises(ValueError, match=f"{name} is 0; allowed: a whole number of at least 1"):

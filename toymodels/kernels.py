@@ -410,15 +410,20 @@ def _gram_to_weights(W, d_gram, d_W):
             d_W[h, i] = total
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@fast
+def _one_instance(W, b, p, importance, terms, d_W, d_b):
+    """loss_and_gradient in working space of its own."""
+    n = b.size
+    gram, d_gram, one = np.empty((n, n)), np.empty((n, n)), np.empty(n)
+    frame, work = np.zeros((n, 4)), np.empty(work_size(n))
+    return loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
+
+
+@njit(cache=True, error_model="numpy", parallel=True)  # a parallel function compiles slowly: keep it to the loop
 def batched_loss_and_gradient(W, b, p, importance, terms):
     """Loss [instance] and its gradients like W [instance, hidden, feature] and b [instance, feature]."""
-    instances, n = b.shape
+    instances = len(b)
     loss, d_W, d_b = np.empty(instances), np.empty_like(W), np.empty_like(b)
     for k in prange(instances):
-        gram, d_gram, one = np.empty((n, n)), np.empty((n, n)), np.empty(n)
-        frame, work = np.zeros((n, 4)), np.empty(work_size(n))
-        loss[k] = loss_and_gradient(
-            W[k], b[k], p[k], importance[k], terms, frame, d_W[k], d_b[k], gram, d_gram, one, work
-        )
+        loss[k] = _one_instance(W[k], b[k], p[k], importance[k], terms, d_W[k], d_b[k])
     return loss, d_W, d_b

@@ -34,6 +34,8 @@ class SampledLoss:
     features: the data. importance: [feature] or [instance, feature]. batch: examples per call and instance.
     generator: a torch.Generator or an int64 tensor of seeds, one per instance; each instance draws from
     its own stream, so its data do not depend on which others are stacked with it.
+    All are read at the first call, and again when the number of instances changes.
+    Raises ValueError if features or importance do not fit the model.
     """
 
     features: SparseFeatures
@@ -43,24 +45,31 @@ class SampledLoss:
 
     def __post_init__(self) -> None:
         count("batch", self.batch)
-        self._seeds: Tensor | None = None
-        self._drawn = 0
+        self._drawn = self._instances = 0
 
     def __call__(self, model: ToyModel) -> Tensor:
-        density = self.features.density_for(model.n_instances)
-        if self._seeds is None or len(self._seeds) != model.n_instances:
-            self._seeds, self._drawn = streams.instance_seeds(self.generator, model.n_instances), 0
+        n = self.features.n_features
+        require(model.n_features == n, "n_features", model.n_features, f"{n}")
+        if self._instances != model.n_instances:
+            self._begin(model.n_instances)
         start, self._drawn = self._drawn, self._drawn + self.batch
         shared = self.features.by_example, self.features.by_batch
         if compilable(model) and (any(shared) or model.W[0].numel() <= COMPILED_UP_TO):
-            weights = importance_tensor(self.importance, model.n_features, model.n_instances, model.W)
-            batch = self._seeds.numpy().view(np.uint64), start, self.batch, model.activation == "relu", *shared
-            settings = density.float(), weights, *batch
+            settings = *self._data, start, self.batch, model.activation == "relu", *shared
             return KernelLoss.apply(model.W, model.b, sampled_loss_and_gradient, settings)
         if any(shared):
             raise NotImplementedError("shared supports need a float32 LinearModel or ReLUModel on the CPU")
-        x = streams.sparse_batch(self._seeds, start, self.batch, density).to(model.W)
+        x = streams.sparse_batch(self._seeds, start, self.batch, self._density).to(model.W)
         return weighted_mse(model(x), x, self.importance)
+
+    def _begin(self, instances: int) -> None:
+        """Streams from their beginning, and what does not change from call to call."""
+        self._density = self.features.density_for(instances)
+        self._seeds = streams.instance_seeds(self.generator, instances)
+        p = self._density.float()
+        weights = importance_tensor(self.importance, p.shape[1], instances, p)
+        self._data = p, weights, self._seeds.numpy().view(np.uint64)
+        self._drawn, self._instances = 0, instances
 
 
 def compilable(model: ToyModel) -> bool:

@@ -8,10 +8,11 @@ import numpy as np
 from numba import njit, prange
 
 from toymodels.kernels import ONE, ZERO, fast
-from toymodels.streams import unit
+from toymodels.streams import GAMMA, mixed, unit
 
 ROWS = 64  # examples handled together: the inner loops run over them and vectorise
 END = np.uint64(ROWS)
+STEP = np.uint64(GAMMA)  # between the numbers of a stream
 
 
 @fast
@@ -19,10 +20,11 @@ def _draw(x, seed, first, density):
     """x [feature, row]: u/p where u < p, else 0; u are the numbers of the stream from `first` on, row by row."""
     n = np.uint64(x.shape[0])
     for i in range(ZERO, n):
-        p = density[i]
+        p, z = density[i], seed + (first + i) * STEP
         for r in range(ZERO, END):
-            v = np.float32(unit(seed, first + r * n + i)) / p
+            v = np.float32(mixed(z)) / p
             x[i, r] = v if v < np.float32(1.0) else np.float32(0.0)
+            z += n * STEP
 
 
 @fast
@@ -79,36 +81,49 @@ def _add_slopes(h, error, d_h, x, sums_W):
                 sums_W[a, i, r] += h[a, r] * error[i, r] + d_h[a, r] * x[i, r]
 
 
+@fast
+def _some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b):
+    """Writes loss and gradients of the instances `some`, which share working space."""
+    hidden, n = W.shape[1:]
+    floor = np.float32(0.0 if relu else -np.inf)
+    x, error = np.empty((n, ROWS), np.float32), np.empty((n, ROWS), np.float32)
+    h, d_h = np.empty((hidden, ROWS), np.float32), np.empty((hidden, ROWS), np.float32)
+    squares, sums_b = np.empty((n, ROWS), np.float32), np.empty((n, ROWS), np.float32)
+    sums_W = np.empty((hidden, n, ROWS), np.float32)
+    for k in some:
+        squares[:], sums_b[:], sums_W[:] = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        W_k, W_T, b_k, p_k = W[k], W[k].T.copy(), b[k], p[k]
+        weight = importance[k] / np.float32(batch)
+        for first in range(0, batch, ROWS):
+            number = np.uint64((start + first) * n)
+            if by_example or by_batch:
+                row = np.uint64(start // batch if by_batch else start + first)
+                _draw_shared(x, seeds[k], number, p_k, row, by_example, by_batch)
+            else:
+                _draw(x, seeds[k], number, p_k)
+            _multiply(W_k, x, h)
+            _multiply(W_T, h, error)
+            _errors(error, b_k, x, weight, floor, batch - first, squares, sums_b)
+            _multiply(W_k, error, d_h)
+            _add_slopes(h, error, d_h, x, sums_W)
+        loss[k] = np.float32(0.0)
+        for i in range(n):
+            loss[k] += weight[i] * squares[i].sum()
+            d_b[k, i] = sums_b[i].sum()
+            for a in range(hidden):
+                d_W[k, a, i] = sums_W[a, i].sum()
+
+
 @njit(cache=True, error_model="numpy", parallel=True)
 def sampled_loss_and_gradient(W, b, p, importance, seeds, start, batch, relu, by_example, by_batch):
     """Loss [instance] on a fresh batch, and its gradients. Entry i of row r is number (start + r) n + i of the stream.
 
     by_example: one on/off bit for all features of an example. by_batch: the same bits for the whole batch.
     """
-    instances, hidden, n = W.shape
-    loss, d_W, d_b = np.zeros(instances, np.float32), np.empty_like(W), np.empty_like(b)
-    floor = np.float32(0.0 if relu else -np.inf)
-    for k in prange(instances):
-        x, error = np.empty((n, ROWS), np.float32), np.empty((n, ROWS), np.float32)
-        h, d_h = np.empty((hidden, ROWS), np.float32), np.empty((hidden, ROWS), np.float32)
-        squares, sums_b = np.zeros((n, ROWS), np.float32), np.zeros((n, ROWS), np.float32)
-        sums_W = np.zeros((hidden, n, ROWS), np.float32)
-        W_T, weight = W[k].T.copy(), importance[k] / np.float32(batch)
-        for first in range(0, batch, ROWS):
-            number = np.uint64((start + first) * n)
-            if by_example or by_batch:
-                row = np.uint64(start // batch if by_batch else start + first)
-                _draw_shared(x, seeds[k], number, p[k], row, by_example, by_batch)
-            else:
-                _draw(x, seeds[k], number, p[k])
-            _multiply(W[k], x, h)
-            _multiply(W_T, h, error)
-            _errors(error, b[k], x, weight, floor, batch - first, squares, sums_b)
-            _multiply(W[k], error, d_h)
-            _add_slopes(h, error, d_h, x, sums_W)
-        for i in range(n):
-            loss[k] += weight[i] * squares[i].sum()
-            d_b[k, i] = sums_b[i].sum()
-            for a in range(hidden):
-                d_W[k, a, i] = sums_W[a, i].sum()
+    instances = len(W)
+    loss, d_W, d_b = np.empty(instances, np.float32), np.empty_like(W), np.empty_like(b)
+    size = max(1, instances // 64)  # few groups: less to set up; still enough of them to share out evenly
+    for group in prange((instances + size - 1) // size):
+        some = range(group * size, min((group + 1) * size, instances))
+        _some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
     return loss, d_W, d_b

@@ -46,6 +46,13 @@ def _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, spa
 
 
 @fast
+def _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space):
+    """The same in a new frame of the Fourier series."""
+    space[5][:, 2] = 0.0
+    return _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+
+
+@fast
 def _dot(a, b):
     total = 0.0
     for k in range(a.size):
@@ -57,6 +64,12 @@ def _dot(a, b):
 def _add(out, factor, a):
     for k in range(out.size):
         out[k] += factor * a[k]
+
+
+@fast
+def _copy(out, a):  # numba's own compiles for a second and a half
+    for k in range(out.size):
+        out[k] = a[k]
 
 
 @fast
@@ -80,9 +93,13 @@ def _direction(gradient, steps, changes, products, stored, out, weight):
 
 
 @fast
-def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iterations, tolerance):
-    """L-BFGS from theta, in place; returns the loss and the iterations used."""
-    d, n = theta.size, p.size
+def _minimise_one(W, b, p, importance, relu, coactive, terms, iterations, tolerance):
+    """L-BFGS from W and b, in place; returns the loss and the iterations used."""
+    hidden, n = W.shape
+    d = hidden * n + n
+    theta = np.empty(d)
+    _copy(theta[: hidden * n], W.reshape(-1))
+    _copy(theta[hidden * n :], b)
     space = (
         np.empty((n, n)),
         np.empty((n, n)),
@@ -100,8 +117,7 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
     stored, quiet, used, failed = 0, 0, 0, False
     while used < iterations and quiet < 5:
         if used % REFRESH == REFRESH - 1 and frame[:, 2].any():
-            frame[:, 2] = 0.0
-            loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+            loss = _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
         _direction(gradient, steps, changes, products, stored, step, weight)
         slope = _dot(step, gradient)
         if slope >= 0.0:  # not a descent direction: forget the past
@@ -130,8 +146,7 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
             if failed:
                 break
             failed, stored = True, 0  # once more from the start, in a fresh frame
-            frame[:, 2] = 0.0
-            loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+            loss = _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
             continue
         failed = False
         k = stored % MEMORY
@@ -148,8 +163,9 @@ def _minimise_one(theta, hidden, p, importance, relu, coactive, terms, iteration
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
     if used and frame[:, 2].any():
-        frame[:, 2] = 0.0
-        loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+        loss = _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+    _copy(W.reshape(-1), theta[: hidden * n])
+    _copy(b, theta[hidden * n :])
     return loss, used
 
 
@@ -160,15 +176,8 @@ def minimise(W, b, p, importance, relu, coactive, terms, iterations, tolerance):
     Stops a model when five steps in a row lower its loss by less than the fraction `tolerance`, or after `iterations`.
     Returns loss [instance] and iterations used [instance].
     """
-    instances, hidden, n = W.shape
+    instances = len(W)
     loss, used = np.empty(instances), np.empty(instances, np.int64)
     for k in prange(instances):
-        theta = np.empty(hidden * n + n)
-        theta[: hidden * n] = W[k].reshape(-1)
-        theta[hidden * n :] = b[k]
-        loss[k], used[k] = _minimise_one(
-            theta, hidden, p[k], importance[k], relu, coactive, terms, iterations, tolerance
-        )
-        W[k] = theta[: hidden * n].reshape(hidden, n)
-        b[k] = theta[hidden * n :]
+        loss[k], used[k] = _minimise_one(W[k], b[k], p[k], importance[k], relu, coactive, terms, iterations, tolerance)
     return loss, used

@@ -91,7 +91,12 @@ def sparse_batch(seeds: Tensor, start: int, batch: int, density: Tensor) -> Tens
 @njit(inline="always")
 def unit(seed, t):
     """Number t of the stream as a float64 in [0, 1): `uniform` for compiled loops. Both arguments np.uint64."""
-    z = seed + t * _GAMMA
+    return mixed(seed + t * _GAMMA)
+
+
+@njit(inline="always")
+def mixed(z):
+    """The number that belongs to z = seed + t GAMMA, for loops that step z themselves."""
     z = (z ^ (z >> _S30)) * _MIX1
     z = (z ^ (z >> _S27)) * _MIX2
     return ((z ^ (z >> _S31)) >> _S11) * 2.0**-53

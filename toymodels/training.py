@@ -77,8 +77,8 @@ def train(
         for group in opt.param_groups:
             group["lr"] = lr * factor(step / steps)
         loss = objective(model)
-        opt.zero_grad(set_to_none=True)
-        loss.sum().backward()
+        model.zero_grad()
+        loss.backward(torch.ones_like(loss))
         opt.step()
         if step in recorded:
             losses.append(loss.detach())
@@ -195,7 +195,7 @@ def minimise(
     weights = importance_tensor(importance, model.n_features, len(W), features.density).contiguous().numpy()
     settings = model.activation == "relu", features.by_example, terms, iterations, tolerance
     loss, used = torch.empty(len(W), dtype=torch.float64), torch.empty(len(W), dtype=torch.int64)
-    block = max(64, len(W) // 100)
+    block = max(64, len(W) // 100 if progress else len(W))
     label = progress if isinstance(progress, str) else None
     for first in tqdm(range(0, len(W), block), desc=label, disable=not progress, mininterval=1.0):
         rows = slice(first, first + block)
