@@ -80,6 +80,12 @@ def test_equations_name_tests_that_exist():
         assert f"def {name}(" in tests, name
 
 
+def test_versions_are_those_of_requirements_txt():
+    versions = set(re.findall(r"\\texttt\{(\w+==[\d.]+)\}", TEX))
+    assert len(versions) >= 3
+    assert versions <= set((ROOT / "requirements.txt").read_text().split())
+
+
 @pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is not installed")
 def test_write_up_compiles_without_warnings_a_reader_could_notice(tmp_path):
     command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={tmp_path}", "FINDINGS.tex"]

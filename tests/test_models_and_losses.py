@@ -127,7 +127,7 @@ def test_bad_sizes_are_refused(generator):
         tm.ReLUModel.from_weights(torch.zeros(1, 1, 2), torch.zeros(1, 3))
 
 
-def test_gradient_noise_of_shared_masks_does_not_fall_below_the_variance_between_masks(generator):
+def test_shared_masks_keep_the_variance_between_masks(generator):
     """Two routes: variance over sampled batches, and the exact gradient given each of the masks."""
     repeats, batch, p = 4000, 64, 0.3
     one = tm.ReLUModel(3, 2, generator=generator)
