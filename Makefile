@@ -14,7 +14,7 @@ SOURCES := $(wildcard toymodels/*.py toymodels/*.mplstyle) requirements.txt scri
 
 all: notebooks
 	$(PY) scripts/fill_readme.py
-	@scripts/provide_tex.sh && $(MAKE) --no-print-directory FINDINGS.pdf; status=$$?; \
+	@scripts/provide.sh tex && $(MAKE) --no-print-directory FINDINGS.pdf; status=$$?; \
 	$(PY) scripts/reproduction_report.py build/committed_numbers.json figures/numbers.json build/timings.txt; \
 	exit $$status
 
@@ -24,6 +24,7 @@ notebooks: $(DONE)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name it with make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	scripts/provide.sh openmp
 	touch $@
 
 build/committed_numbers.json:
