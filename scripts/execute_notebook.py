@@ -44,6 +44,7 @@ def execute(path: Path, folder: Path | None) -> float:
         timeout=None,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # else when messages arrive decides how the text is cut up
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=announce,
     )
