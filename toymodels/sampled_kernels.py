@@ -8,11 +8,10 @@ import numpy as np
 from numba import njit, prange
 
 from toymodels.kernels import ONE, ZERO, fast
-from toymodels.streams import GAMMA, mixed, unit
+from toymodels.streams import STEP, mixed, unit
 
 ROWS = 64  # examples handled together: the inner loops run over them and vectorise
 END = np.uint64(ROWS)
-STEP = np.uint64(GAMMA)  # between the numbers of a stream
 
 
 @fast

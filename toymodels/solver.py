@@ -27,7 +27,7 @@ def _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, spa
     size = hidden * n
     W, b = theta[:size].reshape(hidden, n), theta[size:]
     d_W, d_b = gradient[:size].reshape(hidden, n), gradient[size:]
-    gram, d_gram, one, work, ones, frame = space
+    frame, gram, d_gram, one, work, ones = space
     density = ones if coactive else p
     if relu:
         loss = loss_and_gradient(W, b, density, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
@@ -48,7 +48,7 @@ def _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, spa
 @fast
 def _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space):
     """The same in a new frame of the Fourier series."""
-    space[5][:, 2] = 0.0
+    space[0][:, 2] = 0.0
     return _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
 
 
@@ -100,16 +100,9 @@ def _minimise_one(W, b, p, importance, relu, coactive, terms, iterations, tolera
     theta = np.empty(d)
     _copy(theta[: hidden * n], W.reshape(-1))
     _copy(theta[hidden * n :], b)
-    space = (
-        np.empty((n, n)),
-        np.empty((n, n)),
-        np.empty(n),
-        np.empty(work_size(n)),
-        np.ones(n),
-        np.zeros((n, 4)),
-    )
-    frame = space[5]
+    frame = np.zeros((n, 4))
     frame[:, 3] = MARGIN
+    space = frame, np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(work_size(n)), np.ones(n)
     gradient, new_gradient, new_theta, step = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
     steps, changes = np.empty((MEMORY, d)), np.empty((MEMORY, d))
     products, weight = np.empty(MEMORY), np.empty(MEMORY)

@@ -12,9 +12,11 @@ from numba import njit, prange
 from torch import Tensor
 
 from toymodels.checks import require
+from toymodels.kernels import ZERO, fast
 
 GAMMA, MIX1, MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-_GAMMA, _MIX1, _MIX2 = np.uint64(GAMMA), np.uint64(MIX1), np.uint64(MIX2)
+STEP = np.uint64(GAMMA)  # from z of one number of a stream to z of the next
+_MIX1, _MIX2 = np.uint64(MIX1), np.uint64(MIX2)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 Source = torch.Generator | Tensor  # where seeds come from: a generator, or the seeds themselves
@@ -91,12 +93,12 @@ def sparse_batch(seeds: Tensor, start: int, batch: int, density: Tensor) -> Tens
 @njit(inline="always")
 def unit(seed, t):
     """Number t of the stream as a float64 in [0, 1): `uniform` for compiled loops. Both arguments np.uint64."""
-    return mixed(seed + t * _GAMMA)
+    return mixed(seed + t * STEP)
 
 
 @njit(inline="always")
 def mixed(z):
-    """The number that belongs to z = seed + t GAMMA, for loops that step z themselves."""
+    """The number that belongs to z = seed + t STEP, for loops that step z themselves."""
     z = (z ^ (z >> _S30)) * _MIX1
     z = (z ^ (z >> _S27)) * _MIX2
     return ((z ^ (z >> _S31)) >> _S11) * 2.0**-53
@@ -113,15 +115,15 @@ def _fill(out, seeds, start, density):
         _switch_off(rows, density[k])
 
 
-@njit(cache=True, error_model="numpy", inline="never")  # on their own the two loops vectorise
+@fast  # on their own the two loops vectorise
 def _uniform(flat, seed, begin):
-    for t in range(np.uint64(0), np.uint64(flat.size)):
+    for t in range(ZERO, np.uint64(flat.size)):
         flat[t] = np.float32(unit(seed, begin + t))
 
 
-@njit(cache=True, error_model="numpy", inline="never")
+@fast
 def _switch_off(rows, density):
-    for row in range(np.uint64(0), np.uint64(rows.shape[0])):
-        for f in range(np.uint64(0), np.uint64(rows.shape[1])):
+    for row in range(ZERO, np.uint64(rows.shape[0])):
+        for f in range(ZERO, np.uint64(rows.shape[1])):
             x = rows[row, f] / density[f]
             rows[row, f] = x if x < np.float32(1.0) else np.float32(0.0)
