@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PY := .venv/bin/python
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 DONE := $(NOTEBOOKS:notebooks/%.ipynb=build/%.done)
-SOURCES := $(wildcard toymodels/*.py toymodels/*.mplstyle) requirements.txt scripts/execute_notebook.py
+SOURCES := $(wildcard toymodels/*.py toymodels/*/*.py toymodels/*.mplstyle) requirements.txt scripts/execute_notebook.py
 
 .PHONY: all notebooks test bench forget clean
 .NOTPARALLEL:
@@ -50,7 +50,7 @@ bench: .venv/installed
 	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
 
 forget:  # compiled kernels: numba's cache does not notice changes in the modules that a kernel imports
-	rm -rf toymodels/__pycache__
+	rm -rf toymodels/__pycache__ toymodels/*/__pycache__
 
 clean: forget
 	rm -rf build .venv

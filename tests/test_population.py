@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toymodels as tm
-from toymodels import kernels, population
+from toymodels import population
+from toymodels.engine import series
 
 DENSITIES = (0.001, 0.01, 0.1, 0.4, 1.0, "mixed")
 
@@ -104,9 +105,9 @@ def test_gradient_is_that_of_the_truncated_series_while_its_frame_stays(generato
 
     def loss(step, frame):
         W_there, b_there = W - step * slope_W, b - step * slope_b
-        space = np.empty((30, 30)), np.empty((30, 30)), np.empty(30), np.empty(kernels.work_size(30))
+        space = np.empty((30, 30)), np.empty((30, 30)), np.empty(30), np.empty(series.work_size(30))
         args = W_there, b_there, p, np.ones(30), 1, frame, d_W, d_b, *space
-        return kernels.loss_and_gradient(*args)
+        return series.loss_and_gradient(*args)
 
     slope_W = slope_b = 0.0
     kept = np.zeros((30, 4))

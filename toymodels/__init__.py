@@ -24,12 +24,12 @@ from toymodels.metrics import (
     phase_labels,
     represented,
 )
+from toymodels.minima import minimise, search
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import population_loss
 from toymodels.representation import readout_accuracy, represented_features
-from toymodels.searching import search
 from toymodels.sweeps import PhaseDiagram, phase_diagram
-from toymodels.training import History, Restarts, minimise, restarts, stack_models, success_rate, train
+from toymodels.training import History, Restarts, restarts, stack_models, success_rate, train
 
 __version__ = "0.1.0"
 

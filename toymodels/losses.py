@@ -9,9 +9,10 @@ from torch import Tensor
 from toymodels import streams
 from toymodels.checks import count, importance_tensor, require
 from toymodels.data import SparseFeatures
+from toymodels.engine.autograd import KernelLoss
+from toymodels.engine.batches import sampled_loss_and_gradient
 from toymodels.models import LinearModel, ReLUModel, ToyModel
-from toymodels.population import KernelLoss, unchecked_population_loss
-from toymodels.sampled_kernels import sampled_loss_and_gradient
+from toymodels.population import unchecked_population_loss
 
 COMPILED_UP_TO = 4096  # entries of W up to which the compiled sampled loss beats matrix products
 

@@ -22,14 +22,13 @@ Gradients hold the interval [A, A+L] fixed: the expectation does not depend on i
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from toymodels import kernels
 from toymodels.checks import count, finite_weights, importance_tensor, require
 from toymodels.data import SparseFeatures
+from toymodels.engine import series
+from toymodels.engine.autograd import KernelLoss
 from toymodels.models import ToyModel
 
 TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually under 1e-6
@@ -72,25 +71,8 @@ def unchecked_population_loss(
     if activation == "linear":
         return (weights * linear_output_losses(W, b, p)).sum(-1)
     if compiled if compiled is not None else W.device.type == "cpu":
-        return KernelLoss.apply(W, b, kernels.batched_loss_and_gradient, (p, weights, terms))
+        return KernelLoss.apply(W, b, series.batched_loss_and_gradient, (p, weights, terms))
     return (weights * relu_output_losses(W, b, p, terms)).sum(-1)
-
-
-class KernelLoss(torch.autograd.Function):
-    """Loss [instance] of W and b from a compiled kernel that returns the gradients along with it."""
-
-    @staticmethod
-    def forward(ctx, W, b, kernel, settings):
-        arrays = [np.ascontiguousarray(t.detach().numpy()) if isinstance(t, Tensor) else t for t in (W, b, *settings)]
-        loss, d_W, d_b = map(torch.from_numpy, kernel(*arrays))
-        ctx.save_for_backward(d_W, d_b)
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        d_W, d_b = ctx.saved_tensors
-        return grad[:, None, None] * d_W, grad[:, None] * d_b, None, None
 
 
 def linear_output_losses(W: Tensor, b: Tensor, p: Tensor) -> Tensor:
@@ -106,7 +88,7 @@ def relu_output_losses(W: Tensor, b: Tensor, p: Tensor, terms: int = TERMS) -> T
     n = W.shape[-1]
     others = 1.0 - torch.eye(n, dtype=W.dtype, device=W.device)
     G = W.mT @ W
-    gain = G.diagonal(dim1=-2, dim2=-1).clamp(min=kernels.TINY)
+    gain = G.diagonal(dim1=-2, dim2=-1).clamp(min=series.TINY)
     a, q = G * others, p.unsqueeze(-2) * others  # [instance, output, other feature]
     none, one = (1 - q).prod(-1), q * _product_of_others(1 - q)
     many = (1 - none - one.sum(-1)).clamp(min=0)
@@ -142,7 +124,7 @@ def _segment_mean(u: Tensor, a: Tensor, gain: Tensor, p: Tensor) -> Tensor:
     width, middle = edges.diff(dim=-1), (edges[..., 1:] + edges[..., :-1]) / 2
     total = torch.zeros_like(u)
     for sign in (-1, 1):
-        x = middle + sign * kernels.GAUSS * width
+        x = middle + sign * series.GAUSS * width
         values = output_loss(u[..., None] + a[..., None] * x, gain[..., None], p[..., None])
         total = total + (width * values).sum(-1) / 2
     return total
@@ -155,7 +137,7 @@ def _several_active(a, q, one, many, b, gain, p, terms):  # all [instance, outpu
     length = torch.where(flat, 1.0, high - low)
     scale = torch.maximum(a.abs().amax(-1), gain).detach()
     wanted = torch.where(flat, 0.0, terms * length / scale)
-    last = kernels.BLOCK * (wanted / kernels.BLOCK).ceil().clamp(min=1).unsqueeze(-1)
+    last = series.BLOCK * (wanted / series.BLOCK).ceil().clamp(min=1).unsqueeze(-1)
     k = torch.arange(1, int(last.max()) + 1, dtype=b.dtype, device=b.device)
     omega = k * math.pi / length.unsqueeze(-1)  # [instance, output, term]
     phase = torch.polar(torch.ones_like(omega), -omega * low.unsqueeze(-1))

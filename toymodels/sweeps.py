@@ -20,9 +20,10 @@ from toymodels import data, streams
 from toymodels.checks import count, in_range, require
 from toymodels.losses import SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
+from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel
 from toymodels.population import unchecked_population_loss
-from toymodels.training import best_start, minimise, train
+from toymodels.training import best_start, train
 
 MODELS = {"relu": ReLUModel, "linear": LinearModel}
 SUPERPOSED = 0.25  # interference from which a represented extra feature counts as superposed: twice halfway to 1/2

@@ -7,8 +7,8 @@ overlap are what the compiler vectorises.
 import numpy as np
 from numba import njit, prange
 
-from toymodels.kernels import ONE, ZERO, fast
-from toymodels.streams import STEP, mixed, unit
+from toymodels.engine.compiled import ONE, ZERO, fast
+from toymodels.engine.draws import STEP, mixed, unit
 
 ROWS = 64  # examples handled together: the inner loops run over them and vectorise
 END = np.uint64(ROWS)

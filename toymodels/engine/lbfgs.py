@@ -10,7 +10,9 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from toymodels.kernels import fast, linear_loss_and_gradient, loss_and_gradient, work_size
+from toymodels.engine.compiled import fast
+from toymodels.engine.linear import linear_loss_and_gradient
+from toymodels.engine.series import loss_and_gradient, work_size
 
 MEMORY = 10  # pairs of steps and gradient changes kept
 LONGEST_STEP = 0.5  # of any single weight: keeps a start in the basin that it begins in

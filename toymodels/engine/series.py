@@ -1,4 +1,4 @@
-"""Compiled inner loops of the exact losses with their gradients (float64), for one instance at a time.
+"""The exact loss of a ReLU model with its gradient (float64) as a compiled Fourier series, one instance at a time.
 
 They follow the formulas that `population.py` derives; its plain PyTorch version is their oracle.
 """
@@ -7,6 +7,9 @@ import math
 
 import numpy as np
 from numba import njit, prange
+
+from toymodels.engine.compiled import ONE, ZERO, fast
+from toymodels.engine.linear import gram_to_weights
 
 TINY = 1e-7  # G_ii below this is treated as this: moves the loss by less than 1e-7 p, avoids 0/0
 GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss-Legendre nodes at 1/2 ± GAUSS: exact for cubics
@@ -24,17 +27,13 @@ SPACE = 9 * BLOCK
 # Turns: rows cos and sin of step, 2 step, ... BLOCK step, and cos and sin of where the block begins.
 COS, SIN, BEGIN, TURNS = (np.uint64(BLOCK * row) for row in range(4))
 KEPT = np.uint64(6 * BLOCK)  # rows of the feature at hand that are kept for the way back
-ZERO, ONE, ALL = np.uint64(0), np.uint64(1), np.uint64(BLOCK)  # unsigned indices spare a check for negative ones
+ALL = np.uint64(BLOCK)
 
 
 @njit(inline="always")
 def work_size(n):
     """Length of the working space for n features."""
     return HEAD + n * SPACE
-
-
-# No fastmath here or below: strict arithmetic gives the same bits however the compiler inlines, so runs repeat exactly.
-fast = njit(cache=True, error_model="numpy", inline="never")
 
 
 @fast
@@ -371,43 +370,8 @@ def loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram,
         d_b[i] = importance[i] * d_u
         for j in range(n):
             d_gram[i, j] *= importance[i]
-    _gram_to_weights(W, d_gram, d_W)
+    gram_to_weights(W, d_gram, d_W)
     return loss
-
-
-@fast
-def linear_loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram):
-    """loss_and_gradient of a linear model, from the first two moments of x."""
-    hidden, n = W.shape
-    loss = 0.0
-    for i in range(n):
-        mean = b[i]
-        for j in range(n):
-            total = -1.0 if i == j else 0.0
-            for h in range(hidden):
-                total += W[h, i] * W[h, j]
-            gram[i, j] = total
-            mean += total * p[j] / 2.0
-        loss += importance[i] * mean * mean
-        d_b[i] = 2.0 * importance[i] * mean
-        for j in range(n):
-            variance = p[j] / 3.0 - p[j] * p[j] / 4.0
-            loss += importance[i] * gram[i, j] * gram[i, j] * variance
-            d_gram[i, j] = importance[i] * (mean * p[j] + 2.0 * gram[i, j] * variance)
-    _gram_to_weights(W, d_gram, d_W)
-    return loss
-
-
-@fast
-def _gram_to_weights(W, d_gram, d_W):
-    """d_W from the gradient by G = WᵀW."""
-    hidden, n = W.shape
-    for h in range(hidden):
-        for i in range(n):
-            total = 0.0
-            for j in range(n):
-                total += W[h, j] * (d_gram[i, j] + d_gram[j, i])
-            d_W[h, i] = total
 
 
 @fast

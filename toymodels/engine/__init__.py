@@ -1,0 +1,12 @@
+"""The compiled loops: plain arrays in and out, no checks, only the package imports them.
+
+compiled    how loops are compiled
+series      the exact loss of a ReLU model and its gradient, as a Fourier series
+linear      the same for a linear model, from moments
+lbfgs       L-BFGS on these losses, each model to convergence on its own
+batches     the loss on a batch that is drawn as it goes
+draws       random numbers inside compiled loops
+autograd    a compiled loss as a differentiable PyTorch function
+
+The face of the package derives, checks and explains; every loop here has an oracle there in plain PyTorch.
+"""

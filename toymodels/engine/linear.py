@@ -1,0 +1,38 @@
+"""The exact loss of a linear model with its gradient, from the first two moments of x; one instance at a time."""
+
+from toymodels.engine.compiled import fast
+
+
+@fast
+def linear_loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram):
+    """loss_and_gradient of a linear model, from the first two moments of x."""
+    hidden, n = W.shape
+    loss = 0.0
+    for i in range(n):
+        mean = b[i]
+        for j in range(n):
+            total = -1.0 if i == j else 0.0
+            for h in range(hidden):
+                total += W[h, i] * W[h, j]
+            gram[i, j] = total
+            mean += total * p[j] / 2.0
+        loss += importance[i] * mean * mean
+        d_b[i] = 2.0 * importance[i] * mean
+        for j in range(n):
+            variance = p[j] / 3.0 - p[j] * p[j] / 4.0
+            loss += importance[i] * gram[i, j] * gram[i, j] * variance
+            d_gram[i, j] = importance[i] * (mean * p[j] + 2.0 * gram[i, j] * variance)
+    gram_to_weights(W, d_gram, d_W)
+    return loss
+
+
+@fast
+def gram_to_weights(W, d_gram, d_W):
+    """d_W from the gradient by G = WᵀW."""
+    hidden, n = W.shape
+    for h in range(hidden):
+        for i in range(n):
+            total = 0.0
+            for j in range(n):
+                total += W[h, j] * (d_gram[i, j] + d_gram[j, i])
+            d_W[h, i] = total

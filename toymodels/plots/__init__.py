@@ -1,0 +1,67 @@
+"""One function per kind of panel, by subject: takes Axes and arrays, returns what it drew; callers own the figure."""
+
+from toymodels.plots.base import SIGNED, STYLE, TEXT_WIDTH, array, density_axis, use_style
+from toymodels.plots.features import (
+    IMPORTANCE,
+    SHARING,
+    feature_directions,
+    feature_status,
+    gram_grid,
+    grid_and_bars,
+    norm_bars,
+    sharing_key,
+    signed_key,
+)
+from toymodels.plots.phases import (
+    KEPT_COLOURS,
+    PHASE_COLOURS,
+    PHASE_NAMES,
+    diagram_panel,
+    kept_key,
+    kept_panel,
+    partner_panel,
+    phase_blend,
+    phase_colours,
+    phase_key,
+    theory_lines,
+)
+from toymodels.plots.representation import DECLARED_COLOURS, accuracy_panel, count_table, declared_key
+from toymodels.plots.training import excess_line, fraction_line, noise_line, setting_map, share_bars
+
+__all__ = [
+    "DECLARED_COLOURS",
+    "IMPORTANCE",
+    "KEPT_COLOURS",
+    "PHASE_COLOURS",
+    "PHASE_NAMES",
+    "SHARING",
+    "SIGNED",
+    "STYLE",
+    "TEXT_WIDTH",
+    "accuracy_panel",
+    "array",
+    "count_table",
+    "declared_key",
+    "density_axis",
+    "diagram_panel",
+    "excess_line",
+    "feature_directions",
+    "feature_status",
+    "fraction_line",
+    "gram_grid",
+    "grid_and_bars",
+    "kept_key",
+    "kept_panel",
+    "noise_line",
+    "norm_bars",
+    "partner_panel",
+    "phase_blend",
+    "phase_colours",
+    "phase_key",
+    "setting_map",
+    "share_bars",
+    "sharing_key",
+    "signed_key",
+    "theory_lines",
+    "use_style",
+]

@@ -1,0 +1,28 @@
+"""What all panels share: the style sheet, sizes, and axes. Colours: orange positive, purple negative."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from torch import Tensor
+
+STYLE = "toymodels.toymodels"  # plt.style.use(STYLE)
+TEXT_WIDTH = 6.5  # inches, as in FINDINGS.tex
+SIGNED = plt.get_cmap("PuOr_r")
+
+
+def use_style() -> None:
+    """Use the style sheet of this package (once, at the top of a notebook or script)."""
+    plt.style.use(STYLE)
+
+
+def array(values: Tensor | np.ndarray) -> np.ndarray:
+    """values as a NumPy array."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def density_axis(ax: Axes, densest: float, sparsest: float) -> None:
+    """A log axis of density that reads 1, 0.1, 0.01 and runs from dense (left) to sparse (right)."""
+    ax.set_xscale("log")
+    ax.set_xlim(densest * 1.05, sparsest / 1.05)
+    ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
+    ax.set_xlabel("density $p = 1 - S$")

@@ -1,0 +1,102 @@
+"""Phase diagrams over density and importance."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from toymodels import theory
+from toymodels.metrics import Phase
+from toymodels.plots.base import array, density_axis
+
+PHASE_COLOURS = {  # of the extra feature
+    Phase.IGNORED: "#e66101",
+    Phase.DEDICATED: "#5e3c99",
+    Phase.SUPERPOSITION: "#f7f2ea",
+}
+PHASE_NAMES = {
+    Phase.IGNORED: "extra feature ignored",
+    Phase.DEDICATED: "extra feature has its own dimension",
+    Phase.SUPERPOSITION: "superposition",
+}
+
+
+def phase_blend(norm: Tensor, overlap: Tensor) -> np.ndarray:
+    """Colours [..., 3] of the extra feature from its norm and interference: the phases' colours, mixed."""
+    kept = np.clip(array(norm), 0, 1)[..., None]
+    shared = np.clip(array(overlap), 0, 1)[..., None]
+    colour = {phase: np.array(to_rgb(name)) for phase, name in PHASE_COLOURS.items()}
+    alone = (1 - shared) * colour[Phase.DEDICATED] + shared * colour[Phase.SUPERPOSITION]
+    return (1 - kept) * colour[Phase.IGNORED] + kept * alone
+
+
+def phase_colours(phases: Tensor) -> np.ndarray:
+    """Colours [..., 3] of phase labels."""
+    table = np.array([to_rgb(PHASE_COLOURS[phase]) for phase in Phase])
+    return table[array(phases)]
+
+
+def diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, values: np.ndarray, **settings: object) -> QuadMesh:
+    """values [density, importance] (or colours [..., 3]) over true log axes, dense on the left."""
+    p, r = array(densities), array(importances)
+    image = values if values.ndim == 2 else np.ascontiguousarray(values.transpose(1, 0, 2))
+    image = image.T if values.ndim == 2 else image
+    mesh = ax.pcolormesh(p, r, image, shading="nearest", rasterized=True, **settings)
+    density_axis(ax, p.max() / 1.05, p.min() * 1.05)
+    ax.set_yscale("log")
+    ax.set_ylim(r.min(), r.max())
+    ax.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+    return mesh
+
+
+def partner_panel(ax: Axes, densities: Tensor, importances: Tensor, partner: Tensor) -> QuadMesh:
+    """n = 3, m = 2: 0 one feature dropped, 1 the extra paired, 2 the others paired, 3 three that share a plane."""
+    colours = np.array([to_rgb(name) for name in ("#dddddd", "#f7f2ea", "#b2abd2", "#33a02c")])
+    mesh = diagram_panel(ax, densities, importances, colours[array(partner)])
+    names = ("one dropped", "extra paired", "others paired", "all three share")
+    handles = [Patch(facecolor=colours[k], edgecolor="0.5", lw=0.5, label=name) for k, name in enumerate(names)]
+    ax.legend(handles=handles, loc="lower right", frameon=True, framealpha=0.9, fontsize=7, borderpad=0.3)
+    return mesh
+
+
+def phase_key(figure: Figure, **place: object) -> Legend:
+    """Legend of the phases' colours below the panels."""
+    handles = [Patch(facecolor=PHASE_COLOURS[k], edgecolor="0.5", lw=0.5, label=PHASE_NAMES[k]) for k in Phase]
+    return figure.legend(handles=handles, **{"loc": "outside lower center", "ncols": 3, **place})
+
+
+def theory_lines(ax: Axes, n_features: int = 2, **style: object) -> list[Line2D]:
+    """Boundaries between the canonical solutions' phases (toymodels.theory)."""
+    look = {"color": "black", "lw": 0.8, "ls": "--", **style}
+    corner = theory.TRIPLE_POINT[0]
+    p = np.geomspace(1e-3, corner, 200)
+    lines = ax.plot(p, theory.boundary_below(p), **look) + ax.plot([corner, 1], [1, 1], **look)
+    return lines + (ax.plot(p, theory.boundary_above(p), **look) if n_features == 2 else ax.plot(p, p**0, **look))
+
+
+KEPT_COLOURS = {  # in the order of first + 2 × extra; those of the phases where there is one
+    "neither": "#dddddd",
+    "first feature": PHASE_COLOURS[Phase.IGNORED],
+    "extra feature": PHASE_COLOURS[Phase.DEDICATED],
+    "both": PHASE_COLOURS[Phase.SUPERPOSITION],
+}
+
+
+def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -> QuadMesh:
+    """n = 2: which of the features is kept [density, importance, 2 features], in the colours of the phases."""
+    table = np.array([to_rgb(colour) for colour in KEPT_COLOURS.values()])
+    flags = array(kept).astype(int)
+    return diagram_panel(ax, densities, importances, table[flags[..., 0] + 2 * flags[..., 1]])
+
+
+def kept_key(figure: Figure) -> Legend:
+    """Legend of kept_panel below the panels."""
+    handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in KEPT_COLOURS.items()]
+    return figure.legend(handles=handles, loc="outside lower center", ncols=4)
