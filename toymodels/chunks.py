@@ -1,0 +1,208 @@
+"""Long lists of independent work: chunk by chunk, on any executor, and resumable from a folder.
+
+    with chunks.workers() as pool:
+        results = chunks.run(work, [{"density": 0.1}, {"density": 0.2}], store="build/chunks", executor=pool)
+
+Independent settings in single-threaded processes use all cores fully and do not mind neighbours; threads inside one
+small training step do neither. This module is handed its work and knows nothing of models.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from toymodels.checks import count, require
+
+Arrays = dict[str, np.ndarray]
+IN_FLIGHT = 1000  # chunks handed to an executor at a time: bounds what the client holds
+
+
+def run(
+    work: Callable[..., Arrays],
+    settings: Sequence[dict],
+    store: str | Path | None = None,
+    executor: Executor | None = None,
+    progress: bool | str = False,
+) -> list[Arrays]:
+    """work(**setting) for each of settings, in order.
+
+    work: an importable function that returns a dict of arrays. settings: its arguments; numbers, strings, arrays,
+    classes, and objects and lists of these. store: a folder; what is finished is kept there and found again by work,
+    setting and the source code of both work and this package, so that a run that was killed continues, and nothing
+    stale is used. executor: anything with the concurrent.futures interface (workers() below, dask.distributed's
+    client.get_executor(), mpi4py.futures); None: here, one after the other. progress: a tqdm bar, with this label.
+    Raises ValueError for a setting that has no unambiguous description.
+    """
+    results = dict(as_finished(work, settings, store, executor, progress))
+    return [results[k] for k in range(len(settings))]
+
+
+def as_finished(
+    work: Callable[..., Arrays],
+    settings: Sequence[dict],
+    store: str | Path | None = None,
+    executor: Executor | None = None,
+    progress: bool | str = False,
+) -> Iterator[tuple[int, Arrays]]:
+    """(number, result) of each of settings, in the order in which they finish, and no longer held here. See run."""
+    folder = None if store is None else Path(store)
+    keys = None if folder is None else [_key(work, setting) for setting in settings]
+    missing = []
+    for k in range(len(settings)):
+        arrays = None if keys is None else _load(_path(folder, work, keys[k]), keys[k])
+        if arrays is None:
+            missing.append(k)
+        else:
+            yield k, arrays
+    label = progress if isinstance(progress, str) else None
+    computed = _here(work, settings, missing) if executor is None else _elsewhere(executor, work, settings, missing)
+    for k, arrays in tqdm(computed, desc=label, total=len(missing), disable=not progress, mininterval=1.0):
+        if keys is not None:
+            _save(_path(folder, work, keys[k]), keys[k], arrays)
+        yield k, arrays
+
+
+@contextmanager
+def workers(processes: int | None = None) -> Iterator[Executor]:
+    """A pool of single-threaded processes, by default one for each core that this process may use.
+
+    Raises ValueError if processes is below 1.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = cores if processes is None else count("processes", processes)
+    context = get_context("forkserver" if os.name == "posix" else "spawn")
+    if os.name == "posix":
+        context.set_forkserver_preload(["toymodels"])
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+        yield pool
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+
+
+def _here(work: Callable[..., Arrays], settings: Sequence[dict], missing: list[int]) -> Iterator[tuple[int, Arrays]]:
+    return ((k, work(**settings[k])) for k in missing)
+
+
+def _elsewhere(
+    executor: Executor, work: Callable[..., Arrays], settings: Sequence[dict], missing: list[int]
+) -> Iterator[tuple[int, Arrays]]:
+    waiting = iter(missing)
+    numbers = {}
+    while True:
+        for k in waiting:
+            numbers[executor.submit(work, **settings[k])] = k
+            if len(numbers) >= IN_FLIGHT:
+                break
+        if not numbers:
+            return
+        for future in wait(numbers, return_when=FIRST_COMPLETED).done:
+            yield numbers.pop(future), future.result()
+
+
+def describe(value: object) -> object:
+    """value as JSON-ready lists, strings and numbers: the same for equal values, different for different ones.
+
+    Raises ValueError for a kind of object that it does not know how to describe.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, torch.Generator):
+        value = value.get_state()
+    if isinstance(value, Tensor | np.ndarray):
+        array = np.ascontiguousarray(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
+        require(array.dtype != object, "array", "of objects", "an array of numbers")
+        return ["array", str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+    if isinstance(value, dict):
+        return ["dict", *([describe(name), describe(entry)] for name, entry in value.items())]
+    if isinstance(value, list | tuple | range):
+        return ["list", *map(describe, value)]
+    if isinstance(value, type) or inspect.isroutine(value):
+        return ["name", f"{value.__module__}.{value.__qualname__}"]
+    kind = describe(type(value))
+    if isinstance(value, nn.Module):
+        return [kind, describe(dict(value.state_dict()))]
+    if is_dataclass(value):
+        return [kind, describe({field.name: getattr(value, field.name) for field in fields(value)})]
+    require(hasattr(value, "__dict__"), "setting", value, "numbers, strings, arrays, classes, and objects of these")
+    return [kind, describe({name: vars(value)[name] for name in sorted(vars(value))})]
+
+
+@cache
+def code_digest() -> str:
+    """Hash of the package's source, but for what only draws or writes."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if not name.startswith(("plots/", "report", "explorer", "__init__")):
+            digest.update(name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _key(work: Callable, setting: dict) -> str:
+    here = work.__module__.startswith("toymodels.")
+    code = code_digest() if here else [code_digest(), inspect.getsource(work)]
+    words = json.dumps([describe(work), describe(setting), code])
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+def _path(folder: Path, work: Callable, key: str) -> Path:
+    return folder / f"{work.__name__}-{key[:20]}.npz"
+
+
+def _checksum(arrays: Arrays) -> np.ndarray:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _save(path: Path, key: str, arrays: Arrays) -> None:
+    """Write a chunk in one step: after a kill there is the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+        np.savez(part, **arrays, key=np.frombuffer(key.encode(), np.uint8), checksum=_checksum(arrays))
+        part.flush()
+        os.fsync(part.fileno())
+    os.replace(part.name, path)
+
+
+def _load(path: Path, key: str) -> Arrays | None:
+    """A stored chunk, or None if there is none or it is damaged (with a warning)."""
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        stored, checksum = arrays.pop("key").tobytes().decode(), arrays.pop("checksum")
+        if stored == key and np.array_equal(checksum, _checksum(arrays)):
+            return arrays
+        reason = "its checksum or settings do not match"
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error)
+    warnings.warn(f"{path.name} is damaged ({reason}); computing it again", RuntimeWarning, stacklevel=2)
+    return None
