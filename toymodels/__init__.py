@@ -20,11 +20,12 @@ from toymodels.data import (
     SharedByExample,
     SparseFeatures,
 )
-from toymodels.losses import PopulationLoss, SampledLoss, weighted_mse
+from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss, weighted_mse
 from toymodels.metrics import (
     Phase,
     angles,
     dimensionality,
+    dimensions_per_feature,
     feature_norms,
     in_superposition,
     interference,
@@ -32,22 +33,32 @@ from toymodels.metrics import (
     represented,
 )
 from toymodels.minima import minimise, search
-from toymodels.models import LinearModel, ReLUModel, ToyModel
+from toymodels.models import (
+    AbsoluteValueModel,
+    LinearModel,
+    ReLUHiddenModel,
+    ReLUModel,
+    ToyModel,
+    stack_models,
+)
 from toymodels.population import population_loss
 from toymodels.representation import readout_accuracy, represented_features
 from toymodels.sweeps import PhaseDiagram, phase_diagram
-from toymodels.training import History, Restarts, restarts, stack_models, success_rate, train
+from toymodels.training import History, Restarts, restarts, success_rate, train
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AbsoluteValueModel",
     "AnticorrelatedFeatures",
     "CorrelatedFeatures",
+    "FixedSampleLoss",
     "History",
     "LinearModel",
     "Phase",
     "PhaseDiagram",
     "PopulationLoss",
+    "ReLUHiddenModel",
     "ReLUModel",
     "Restarts",
     "SampledLoss",
@@ -58,6 +69,7 @@ __all__ = [
     "ToyModel",
     "angles",
     "dimensionality",
+    "dimensions_per_feature",
     "feature_norms",
     "in_superposition",
     "interference",

@@ -24,13 +24,14 @@ Gradients hold the interval [A, A+L] fixed: the expectation does not depend on i
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from toymodels.checks import count, finite_weights, importance_tensor, require
-from toymodels.data import Features, law
+from toymodels.data import Features, law, law_is_known
 from toymodels.engine import series
 from toymodels.engine.autograd import KernelLoss
 from toymodels.models import LinearModel, ReLUModel, ToyModel
@@ -62,31 +63,35 @@ def unchecked_population_loss(
     model: ToyModel, features: Features, importance: Tensor, terms: int = TERMS, compiled: bool | None = None
 ) -> Tensor:
     """population_loss that passes NaN weights through as NaN losses (a diverged training run)."""
-    exact = exact_loss(model)
+    exact = exact_loss(model, features)
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
     chance, density = law(features, model.n_instances)
     weights = importance_tensor(importance, model.n_features, model.n_instances, density)
-    return exact(model, chance, density, features.signed, weights, terms, compiled)
+    return exact(model, chance, density, weights, terms, compiled)
 
 
-def exact_loss(model: ToyModel) -> Callable:
+def exact_loss(model: ToyModel, features: Features) -> Callable:
     """The exact loss of the model's class; ValueError for a class that has none, so that none passes for another."""
-    name, known = type(model).__name__, sorted(kind.__name__ for kind in EXACT_LOSSES)
-    allowed = f"{known}; for another class train on SampledLoss, or derive its loss (CONTRIBUTING.md, An exact loss)"
-    require(type(model) in EXACT_LOSSES, "model", name, allowed)
-    return EXACT_LOSSES[type(model)]
+    name = f"{type(model).__name__} of {'signed ' * features.signed}features"
+    known = sorted(f"{kind.__name__} of {'signed ' * signed}features" for kind, signed in EXACT_LOSSES)
+    allowed = f"{known}; otherwise train on SampledLoss, or derive the loss (CONTRIBUTING.md, An exact loss)"
+    require((type(model), features.signed) in EXACT_LOSSES, "model", name, allowed)
+    return EXACT_LOSSES[type(model), features.signed]
 
 
-def _linear(model, chance, density, signed, weights, terms, compiled):
+def has_exact_loss(model: ToyModel, features: Features) -> bool:
+    """Does population_loss know this class of models, and the law of these features?"""
+    return (type(model), features.signed) in EXACT_LOSSES and law_is_known(features)
+
+
+def _linear(model, chance, density, weights, terms, compiled, signed=False):
     W, b = model.W.double(), model.b.double()
     chance, density, weights = (values.to(W) for values in (chance, density, weights))
     losses = linear_output_losses(W[:, None], b[:, None], density, signed)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 
 
-def _relu(model, chance, density, signed, weights, terms, compiled):
-    allowed = "not signed: the exact loss of a ReLU model is derived for inputs on [0, 1]; train on SampledLoss"
-    require(not signed, "features", "signed", allowed)
+def _relu(model, chance, density, weights, terms, compiled):
     W, b = model.W.double(), model.b.double()
     chance, density, weights = (values.to(W) for values in (chance, density, weights))
     if compiled if compiled is not None else W.device.type == "cpu":
@@ -99,9 +104,13 @@ def _relu(model, chance, density, signed, weights, terms, compiled):
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 
 
-# exact class of the model: loss [instance] from (model, chance [instance, state], density [instance, state, feature],
-# signed, importance [instance, feature], terms, compiled)
-EXACT_LOSSES: dict[type[ToyModel], Callable] = {LinearModel: _linear, ReLUModel: _relu}
+# exact class of the model, are features signed: loss [instance] from (model, chance [instance, state],
+# density [instance, state, feature], importance [instance, feature], terms, compiled)
+EXACT_LOSSES: dict[tuple[type[ToyModel], bool], Callable] = {
+    (LinearModel, False): _linear,
+    (LinearModel, True): partial(_linear, signed=True),
+    (ReLUModel, False): _relu,
+}
 
 
 def linear_output_losses(
