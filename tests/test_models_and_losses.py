@@ -42,7 +42,7 @@ def test_sampled_loss_and_its_gradient_are_those_of_weighted_mse_on_the_same_bat
     features = tm.SparseFeatures(6, [0.1, 0.3, 0.6, 1.0])
     importance = torch.rand(4, 6, generator=generator, dtype=torch.float64)
     seeds = torch.tensor([1, 2, 3, 4])
-    assert losses.compilable(model) == (dtype == torch.float32)
+    assert (losses.compiled_step(model, features, None) is not None) == (dtype == torch.float32)
     fast = tm.SampledLoss(features, importance, batch, generator=seeds)(model).double()
     x = features.sample(batch, seeds).double()
     plain = tm.weighted_mse(exact(x), x, importance)
@@ -62,12 +62,13 @@ def test_shared_supports_share_what_they_say(kind):
     n, instances = 3, 200
     model = tm.ReLUModel.from_weights(torch.zeros(instances, 1, n), torch.ones(instances, n))
     seeds = torch.arange(1, instances + 1)
-    for batch, rows_shared in ((1, True), (64, kind.by_batch)):
+    one_mask, one_bit = kind in (tm.SharedByBatch, tm.SharedByBoth), kind in (tm.SharedByExample, tm.SharedByBoth)
+    for batch, rows_shared in ((1, True), (64, one_mask)):
         objective = tm.SampledLoss(kind(n, 0.3), torch.ones(n), batch, generator=seeds)
         mean = 1 - torch.autograd.grad(objective(model).sum(), model.b)[0] / 2
         on = mean > 1e-6
         features_agree = (on == on[:, :1]).all().item()
-        assert features_agree == (kind.by_example if rows_shared else True)  # 64 rows: every feature is on in some
+        assert features_agree == (one_bit if rows_shared else True)  # 64 rows: every feature is on in some
         if rows_shared:
             assert on.double().mean() == pytest.approx(0.3, abs=0.1)
             assert mean[on].mean() == pytest.approx(0.5, abs=0.05)  # one bit for all rows: half of the range

@@ -12,7 +12,14 @@ Everything is stacked along a leading *instance* axis: one call trains many mode
 """
 
 from toymodels import theory
-from toymodels.data import SharedByBatch, SharedByBoth, SharedByExample, SparseFeatures
+from toymodels.data import (
+    AnticorrelatedFeatures,
+    CorrelatedFeatures,
+    SharedByBatch,
+    SharedByBoth,
+    SharedByExample,
+    SparseFeatures,
+)
 from toymodels.losses import PopulationLoss, SampledLoss, weighted_mse
 from toymodels.metrics import (
     Phase,
@@ -34,6 +41,8 @@ from toymodels.training import History, Restarts, restarts, stack_models, succes
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnticorrelatedFeatures",
+    "CorrelatedFeatures",
     "History",
     "LinearModel",
     "Phase",

@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from toymodels import streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
-from toymodels.data import SparseFeatures
+from toymodels.data import Features, SharedByBoth, SharedByExample, law
 from toymodels.engine import lbfgs
-from toymodels.models import ToyModel
+from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import population_loss
 from toymodels.training import Restarts, stack_models
 
@@ -20,7 +20,7 @@ RACE = 200  # L-BFGS iterations of a candidate before its loss is compared with 
 
 def minimise(
     model: ToyModel,
-    features: SparseFeatures,
+    features: Features,
     importance: Tensor,
     iterations: int = 1000,
     tolerance: float = 1e-8,
@@ -40,12 +40,17 @@ def minimise(
     count("terms", terms, least=0)
     positive("tolerance", tolerance)
     finite_weights(model)
-    require(model.activation in ("linear", "relu"), "model activation", model.activation, "'linear' or 'relu'")
+    kinds = LinearModel, ReLUModel
+    require(type(model) in kinds, "model", type(model).__name__, "LinearModel or ReLUModel, which have an exact loss")
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
     W, b = model.W.detach().double().numpy().copy(), model.b.detach().double().numpy().copy()
-    p = features.density_for(len(W)).contiguous().numpy()
+    coactive = type(features) in (SharedByExample, SharedByBoth)  # the one kind of states that the kernels know
+    chance, density = law(features, len(W))
+    one_state = coactive or (chance.shape[1] == 1 and not features.signed)
+    require(one_state, "features", type(features).__name__, "independent features, or one bit for all of an example")
+    p = (features.for_instances(len(W)).density if coactive else density[:, 0]).contiguous().numpy()
     weights = importance_tensor(importance, model.n_features, len(W), features.density).contiguous().numpy()
-    settings = model.activation == "relu", features.by_example, terms, iterations, tolerance
+    settings = type(model) is ReLUModel, coactive, terms, iterations, tolerance
     loss, used = torch.empty(len(W), dtype=torch.float64), torch.empty(len(W), dtype=torch.int64)
     block = max(64, len(W) // 100 if progress else len(W))
     label = progress if isinstance(progress, str) else None
@@ -60,7 +65,7 @@ def minimise(
 
 def search(
     kind: type[ToyModel],
-    features: SparseFeatures,
+    features: Features,
     importance: Tensor,
     n_hidden: int,
     starts: int,

@@ -1,7 +1,6 @@
 """What x̂ is: h = Wx, x̂ = act(Wᵀh + b) (paper, section 2), many models at a time along an instance axis."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +16,6 @@ class ToyModel(nn.Module):
     generator: a torch.Generator, or an int64 tensor of seeds, one per instance.
     Raises ValueError if a size is below 1.
     """
-
-    activation: ClassVar[str]
 
     def __init__(
         self,
@@ -78,8 +75,6 @@ class ToyModel(nn.Module):
 class LinearModel(ToyModel):
     """x̂ = WᵀWx + b."""
 
-    activation = "linear"
-
     def forward(self, x: Tensor) -> Tensor:
         """x̂ for x, both [instance, batch, feature]."""
         return self.pre_activation(x)
@@ -87,8 +82,6 @@ class LinearModel(ToyModel):
 
 class ReLUModel(ToyModel):
     """x̂ = ReLU(WᵀWx + b)."""
-
-    activation = "relu"
 
     def forward(self, x: Tensor) -> Tensor:
         """x̂ for x, both [instance, batch, feature]."""

@@ -17,26 +17,30 @@ E[g] is split by how many *other* features are active:
   V_k = -2/(L ω_k²) ∫₀ᴸ g''(b + A + y) cos(ω_k y) dy, which falls as k⁻³, and Φ_k falls as k⁻² or faster.
   That ∫ runs over one linear piece (ReLU partly on) and one constant, g'' = 2 (ReLU on): closed form.
 
+**Features in sets.** Given the state of its sets x has independent features (data.py): L = Σ_c chance_c L(density_c).
+
 Gradients hold the interval [A, A+L] fixed: the expectation does not depend on it.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from toymodels.checks import count, finite_weights, importance_tensor, require
-from toymodels.data import SparseFeatures
+from toymodels.data import Features, law
 from toymodels.engine import series
 from toymodels.engine.autograd import KernelLoss
-from toymodels.models import ToyModel
+from toymodels.models import LinearModel, ReLUModel, ToyModel
 
 TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually under 1e-6
 
 
 def population_loss(
     model: ToyModel,
-    features: SparseFeatures,
+    features: Features,
     importance: Tensor,
     terms: int = TERMS,
     compiled: bool | None = None,
@@ -47,39 +51,70 @@ def population_loss(
     or more other features are active, for each multiple of max(G_ii, |G_ij|) that the range of s has; the error falls
     as 1/terms² or faster, the cost grows as terms × n_features² × range.
     compiled: use the compiled kernel (first derivatives only; default on the CPU) or plain PyTorch.
-    Raises ValueError for weights that are not finite, a model of another kind, or shapes that disagree.
+    Raises ValueError for weights that are not finite, a class of model without an exact loss, features whose law is not
+    known (see data.law) or not covered (ReLUModel: signed ones), and shapes that disagree.
     """
     finite_weights(model)
     return unchecked_population_loss(model, features, importance, count("terms", terms), compiled)
 
 
 def unchecked_population_loss(
-    model: ToyModel, features: SparseFeatures, importance: Tensor, terms: int = TERMS, compiled: bool | None = None
+    model: ToyModel, features: Features, importance: Tensor, terms: int = TERMS, compiled: bool | None = None
 ) -> Tensor:
     """population_loss that passes NaN weights through as NaN losses (a diverged training run)."""
+    exact = exact_loss(model)
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
+    chance, density = law(features, model.n_instances)
+    weights = importance_tensor(importance, model.n_features, model.n_instances, density)
+    return exact(model, chance, density, features.signed, weights, terms, compiled)
+
+
+def exact_loss(model: ToyModel) -> Callable:
+    """The exact loss of the model's class; ValueError for a class that has none, so that none passes for another."""
+    name, known = type(model).__name__, sorted(kind.__name__ for kind in EXACT_LOSSES)
+    allowed = f"{known}; for another class train on SampledLoss, or derive its loss (CONTRIBUTING.md, An exact loss)"
+    require(type(model) in EXACT_LOSSES, "model", name, allowed)
+    return EXACT_LOSSES[type(model)]
+
+
+def _linear(model, chance, density, signed, weights, terms, compiled):
     W, b = model.W.double(), model.b.double()
-    p = features.density_for(model.n_instances).to(W)
-    weights = importance_tensor(importance, model.n_features, model.n_instances, W)
-    activation = getattr(model, "activation", type(model).__name__)
-    require(activation in ("linear", "relu"), "model activation", activation, "'linear' or 'relu'")
-    if features.by_example:  # on together with probability p[..., 0], else x = 0
-        together = SparseFeatures(model.n_features, torch.ones_like(p))
-        on = unchecked_population_loss(model, together, importance, terms, compiled)
-        off = (weights * (b.relu() if activation == "relu" else b).square()).sum(-1)
-        return p[:, 0] * on + (1 - p[:, 0]) * off
-    if activation == "linear":
-        return (weights * linear_output_losses(W, b, p)).sum(-1)
+    chance, density, weights = (values.to(W) for values in (chance, density, weights))
+    losses = linear_output_losses(W[:, None], b[:, None], density, signed)
+    return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
+
+
+def _relu(model, chance, density, signed, weights, terms, compiled):
+    allowed = "not signed: the exact loss of a ReLU model is derived for inputs on [0, 1]; train on SampledLoss"
+    require(not signed, "features", "signed", allowed)
+    W, b = model.W.double(), model.b.double()
+    chance, density, weights = (values.to(W) for values in (chance, density, weights))
     if compiled if compiled is not None else W.device.type == "cpu":
-        return KernelLoss.apply(W, b, series.batched_loss_and_gradient, (p, weights, terms))
-    return (weights * relu_output_losses(W, b, p, terms)).sum(-1)
+        states = chance.shape[1]
+        rows = (values.repeat_interleave(states, 0) for values in (W, b))
+        settings = density.flatten(0, 1), weights.repeat_interleave(states, 0), terms
+        losses = KernelLoss.apply(*rows, series.batched_loss_and_gradient, settings)
+        return (chance * losses.view(chance.shape)).sum(-1)
+    losses = relu_output_losses(W[:, None], b[:, None], density, terms)
+    return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 
 
-def linear_output_losses(W: Tensor, b: Tensor, p: Tensor) -> Tensor:
-    """E (x_i - x̂_i)² of the linear model [instance, feature], from the moments p/2 and p/3 of x."""
+# exact class of the model: loss [instance] from (model, chance [instance, state], density [instance, state, feature],
+# signed, importance [instance, feature], terms, compiled)
+EXACT_LOSSES: dict[type[ToyModel], Callable] = {LinearModel: _linear, ReLUModel: _relu}
+
+
+def linear_output_losses(
+    W: Float[Tensor, "*#row hidden feature"],
+    b: Float[Tensor, "*#row feature"],
+    p: Float[Tensor, "*#row feature"],
+    signed: bool = False,
+) -> Float[Tensor, "*row feature"]:
+    """E (x_i - x̂_i)² of the linear model, from the moments of x: p/2 (0 if signed) and p/3."""
     A = W.mT @ W - torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
-    mean = (A @ (p / 2).unsqueeze(-1)).squeeze(-1) + b
-    variance = (A.square() @ (p / 3 - p.square() / 4).unsqueeze(-1)).squeeze(-1)
+    first = torch.zeros_like(p) if signed else p / 2
+    mean = (A @ first.unsqueeze(-1)).squeeze(-1) + b
+    variance = (A.square() @ (p / 3 - first.square()).unsqueeze(-1)).squeeze(-1)
     return mean.square() + variance
 
 

@@ -22,16 +22,16 @@ from torch import Tensor
 
 from toymodels import streams
 from toymodels.checks import count, finite_weights, require
-from toymodels.data import SparseFeatures
-from toymodels.models import ToyModel
+from toymodels.data import Features, SparseFeatures
+from toymodels.models import LinearModel, ReLUModel, ToyModel
 
-ACTIVATIONS = {"linear": lambda x: x, "relu": torch.relu}
+ACTIVATIONS = {LinearModel: lambda x: x, ReLUModel: torch.relu}  # exact classes: x̂ = activation(WᵀWx + b)
 CHUNK = 2**21  # entries of a working tensor: stays in cache
 
 
 def readout_accuracy(
     model: ToyModel,
-    features: SparseFeatures,
+    features: Features,
     epsilon: float = 0.1,
     samples: int = 1000,
     generator: streams.Source | None = None,
@@ -53,7 +53,7 @@ def readout_accuracy(
 
 def represented_features(
     model: ToyModel,
-    features: SparseFeatures,
+    features: Features,
     level: float = 0.05,
     epsilon: float = 0.1,
     references: int | None = None,
@@ -95,14 +95,14 @@ def represented_features(
     return (declared, p_values) if return_p_values else declared
 
 
-def _check(model: ToyModel, features: SparseFeatures, epsilon: float, samples: int) -> None:
+def _check(model: ToyModel, features: Features, epsilon: float, samples: int) -> None:
     require(0 < epsilon < 0.5, "epsilon", epsilon, "a number in (0, 1/2)")
     count("samples", samples)
     finite_weights(model)
-    require(model.activation in ACTIVATIONS, "model activation", model.activation, f"{sorted(ACTIVATIONS)}")
+    require(type(model) in ACTIVATIONS, "model", type(model).__name__, "LinearModel or ReLUModel")
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
-    shared = features.by_example or features.by_batch
-    require(not shared, "features", type(features).__name__, "SparseFeatures, independent")
+    independent = type(features) is SparseFeatures and not features.signed
+    require(independent, "features", repr(features), "SparseFeatures, not signed")
 
 
 def _seed(generator: streams.Source | None) -> Tensor:
@@ -122,10 +122,10 @@ class Inputs(NamedTuple):
 
 
 def _inputs_by_density(
-    model: ToyModel, features: SparseFeatures, samples: int, seed: Tensor
+    model: ToyModel, features: Features, samples: int, seed: Tensor
 ) -> Iterator[tuple[Tensor, Inputs]]:
     """Index of the instances that share a density, and its inputs, the same whichever other densities there are."""
-    density, which = torch.unique(features.density_for(model.n_instances).cpu(), dim=0, return_inverse=True)
+    density, which = torch.unique(features.for_instances(model.n_instances).density.cpu(), dim=0, return_inverse=True)
     for k, p in enumerate(density):
         n = len(p)
         plain = streams.sparse_batch(seed, 0, samples, p[None])[0]
@@ -148,7 +148,7 @@ def _accuracy(model: ToyModel, inputs: Inputs, epsilon: float) -> Tensor:
     plain, crowded, off_weight = (tensor.to(W.device) for tensor in inputs[:3])
     samples = len(plain)
     value = ((torch.arange(samples, device=W.device) + 0.5) / samples)[:, None]  # x_i evenly over [0, 1]: no noise
-    activation = ACTIVATIONS[model.activation]
+    activation = ACTIVATIONS[type(model)]
     hit, silent = torch.empty_like(b), torch.empty_like(b)
     block = max(1, CHUNK // plain.numel())
     for rows in torch.arange(len(W)).split(block):

@@ -12,7 +12,7 @@ from torch import Tensor
 from toymodels import chunks, streams
 from toymodels import data as features_module
 from toymodels.checks import count, in_range, require
-from toymodels.data import SparseFeatures
+from toymodels.data import Features, SparseFeatures
 from toymodels.losses import SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
@@ -36,7 +36,7 @@ class Settings:
     importances: tuple[float, ...]
     restarts: int
     seed: int
-    data: type[SparseFeatures]
+    data: type[Features]
     batch: int | None  # None: exact loss
     steps: int  # of L-BFGS (at most), or of Adam on batches
     lr: float | None
@@ -110,7 +110,7 @@ def phase_diagram(
     store: str | Path | None = None,
     executor: Executor | None = None,
     *,
-    data: type[SparseFeatures] | str = SparseFeatures,
+    data: type[Features] | str = SparseFeatures,
     keep: str = "all",
     batch: int | None = None,
     steps: int | None = None,

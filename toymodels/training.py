@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from toymodels import streams
 from toymodels.checks import count, finite_weights, positive, require
-from toymodels.data import SparseFeatures
+from toymodels.data import Features
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.models import ToyModel
 from toymodels.population import unchecked_population_loss
@@ -118,7 +118,7 @@ def best_start(loss: Tensor) -> Tensor:
 
 def restarts(
     kind: type[ToyModel],
-    features: SparseFeatures,
+    features: Features,
     importance: Tensor,
     n_hidden: int,
     starts: int,
