@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -83,7 +84,9 @@ class Report:
 
         float64 is stored as float32, which is what a picture needs.
         """
-        values = {name: a.detach().cpu().numpy() if isinstance(a, Tensor) else np.asarray(a) for name, a in arrays.items()}
+        values = {
+            name: a.detach().cpu().numpy() if isinstance(a, Tensor) else np.asarray(a) for name, a in arrays.items()
+        }
         small = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in values.items()}
         np.savez_compressed(self.folder / f"{stem}.npz", allow_pickle=False, **small)
 
