@@ -95,6 +95,52 @@ def test_gradients_pass_gradcheck(n, m, compiled, generator):
         assert torch.autograd.gradgradcheck(loss, (W, b))
 
 
+def central_differences(loss, values, step):
+    differences = torch.empty_like(values)
+    for k in range(values.numel()):
+        there, back = values.clone(), values.clone()
+        there.view(-1)[k] += step
+        back.view(-1)[k] -= step
+        differences.view(-1)[k] = (loss(there) - loss(back)) / (2 * step)
+    return differences
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(("n", "m", "p"), [(2, 1, 0.3), (3, 2, 0.3), (3, 2, 1.0), (3, 2, 0.0), (5, 2, 0.1)])
+def test_gradients_at_b_0_are_slopes_of_the_loss(n, m, p, compiled, generator):
+    """An output without overlaps above 0 has the end of its range on the ReLU's kink; the loss is differentiable."""
+    model = tm.ReLUModel(n, m, 6, generator=generator, dtype=torch.float64)
+    with torch.no_grad():  # the last ones: all overlaps at most 0; overlaps exactly 0; a feature without direction
+        model.W[-3] = torch.eye(m, n, dtype=torch.float64)
+        model.W[-3, :, -1] = -1.0
+        model.W[-2] = 0.8 * torch.eye(m, n, dtype=torch.float64)
+        model.W[-1, :, 0] = 0.0
+        model.b[-1, 0] = -0.1  # at b = 0 a feature without direction is truly on a kink
+    weights = 0.9 ** torch.arange(n, dtype=torch.float64)
+    for one in map(model.select, [[k] for k in range(6)]):
+
+        def loss(W, b):
+            there = tm.ReLUModel.from_weights(W, b)
+            return tm.population_loss(there, tm.SparseFeatures(n, p), weights, terms=1024, compiled=compiled).item()
+
+        W, b = one.W.detach(), one.b.detach()
+        exact = tm.population_loss(one, tm.SparseFeatures(n, p), weights, terms=1024, compiled=compiled)
+        d_W, d_b = torch.autograd.grad(exact.sum(), (one.W, one.b))
+        some = (W.square().sum(1) > 0) | (b != 0)  # not on a kink
+        expected_b = central_differences(lambda b, W=W: loss(W, b), b, 1e-6)
+        torch.testing.assert_close(d_b[some], expected_b[some], rtol=1e-4, atol=1e-5)
+        expected_W = central_differences(lambda W, b=b: loss(W, b), W, 1e-4).mT[some]
+        torch.testing.assert_close(d_W.mT[some], expected_W, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_on_the_kink_of_a_feature_without_direction_the_gradient_is_the_way_down(compiled):
+    model = tm.ReLUModel.from_weights(torch.zeros(1, 2, 4, dtype=torch.float64))
+    loss = tm.population_loss(model, tm.SparseFeatures(4, 0.3), torch.ones(4), compiled=compiled)
+    (d_b,) = torch.autograd.grad(loss.sum(), model.b)
+    torch.testing.assert_close(d_b, torch.full_like(d_b, -0.3), rtol=1e-6, atol=0)
+
+
 def test_gradient_is_that_of_the_truncated_series_while_its_frame_stays(generator):
     """Else line searches near a minimum fail: with ranges set anew at each point, the gradient is not the slope."""
     model, features, importance = tm.ReLUModel(30, 10, generator=generator), tm.SparseFeatures(30, 0.05), torch.ones(30)

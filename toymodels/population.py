@@ -151,6 +151,24 @@ def _output_slope(u: Tensor, gain: Tensor, p: Tensor) -> Tensor:
     return p * r * ((1 + gain) * r - 2) + 2 * u.relu()
 
 
+def _slopes_at_ends(u, length, gain, p):
+    """g' at u and at u + length, to be differentiated by the pieces of g between: an end may be where two meet."""
+
+    def slope(u, off, on):
+        r = 1 + u / gain
+        partly = p * r * ((1 + gain) * r - 2)
+        return torch.where(off, 0.0, torch.where(on, 2 * u - p * (1 - gain), partly))
+
+    cut1, cut2 = _cut(-u - gain, length), _cut(-u, length)
+    return slope(u, cut1 > 0, cut2 <= 0), slope(u + length, cut1 >= length, cut2 < length)
+
+
+def _cut(y, length):
+    """y clamped to [0, length], with slope 0 at the ends too."""
+    inside = (y > 0) & (y < length)
+    return torch.where(inside, y, y.detach().clamp(torch.zeros_like(length), length))
+
+
 def _product_of_others(factors: Tensor) -> Tensor:
     """Π_{l≠j} factors_l along the last axis, exact where factors are 0."""
     ones = torch.ones_like(factors[..., :1])
@@ -196,7 +214,7 @@ def _several_active(a, q, one, many, b, gain, p, terms):  # all [instance, outpu
     mean = (a * (q - one)).sum(-1) / 2
     second = (a.square() * (q / 3 - q.square() / 4 - one / 3)).sum(-1) + ((a * q).sum(-1) / 2).square()
     moment1, moment2 = mean - low * many, second - 2 * low * mean + low.square() * many
-    left, right = _output_slope(b + low, gain, p), _output_slope(b + low + length, gain, p)
+    left, right = _slopes_at_ends(b + low, length, gain, p)
     smooth = many * _segment_mean(b + low, length, gain, p)
     smooth = smooth + left * (moment1 - many * length / 2)
     smooth = smooth + (right - left) * (moment2 / (2 * length) - many * length / 6)
@@ -207,8 +225,7 @@ def _several_active(a, q, one, many, b, gain, p, terms):  # all [instance, outpu
 def _curvature_cosine(u, length, gain, p, omega):
     """∫₀ᴸ g''(u + y) cos(ωy) dy for each ω: the linear piece [cut1, cut2] and the constant 2 above cut2."""
     u, length, gain, p = (t.unsqueeze(-1) for t in (u, length, gain, p))
-    zero = torch.zeros_like(u)
-    cut1, cut2 = (-u - gain).clamp(zero, length), (-u).clamp(zero, length)
+    cut1, cut2 = _cut(-u - gain, length), _cut(-u, length)
     width, middle = cut2 - cut1, (cut1 + cut2) / 2
     slope = 2 * p * (1 + gain) / gain.square()
     height = slope * (middle + u + gain) - 2 * p / gain  # g'' in the middle of the piece
