@@ -27,7 +27,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from toymodels.checks import count, finite_weights, importance_tensor, require
@@ -42,10 +42,10 @@ TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually unde
 def population_loss(
     model: ToyModel,
     features: Features,
-    importance: Tensor,
+    importance: Shaped[Tensor, "*rows feature"],
     terms: int = TERMS,
     compiled: bool | None = None,
-) -> Tensor:
+) -> Float64[Tensor, " instance"]:
     """Exact E Σ_i I_i (x_i - x̂_i)² per instance, float64 [instance], differentiable.
 
     importance: [feature] or [instance, feature], at least 0. terms: Fourier terms for the part of the loss in which two
@@ -60,8 +60,12 @@ def population_loss(
 
 
 def unchecked_population_loss(
-    model: ToyModel, features: Features, importance: Tensor, terms: int = TERMS, compiled: bool | None = None
-) -> Tensor:
+    model: ToyModel,
+    features: Features,
+    importance: Shaped[Tensor, "*rows feature"],
+    terms: int = TERMS,
+    compiled: bool | None = None,
+) -> Float64[Tensor, " instance"]:
     """population_loss that passes NaN weights through as NaN losses (a diverged training run)."""
     exact = exact_loss(model, features)
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
@@ -127,7 +131,12 @@ def linear_output_losses(
     return mean.square() + variance
 
 
-def relu_output_losses(W: Tensor, b: Tensor, p: Tensor, terms: int = TERMS) -> Tensor:
+def relu_output_losses(
+    W: Float[Tensor, "*#row hidden feature"],
+    b: Float[Tensor, "*#row feature"],
+    p: Float[Tensor, "*#row feature"],
+    terms: int = TERMS,
+) -> Float[Tensor, "*row feature"]:
     """E (x_i - x̂_i)² of the ReLU model [instance, feature], in plain PyTorch: any device, any derivative."""
     n = W.shape[-1]
     others = 1.0 - torch.eye(n, dtype=W.dtype, device=W.device)
@@ -140,7 +149,9 @@ def relu_output_losses(W: Tensor, b: Tensor, p: Tensor, terms: int = TERMS) -> T
     return none * output_loss(b, gain, p) + (one * single).sum(-1) + _several_active(a, q, one, many, b, gain, p, terms)
 
 
-def output_loss(u: Tensor, gain: Tensor, p: Tensor) -> Tensor:
+def output_loss(
+    u: Float[Tensor, "*#shape"], gain: Float[Tensor, "*#shape"], p: Float[Tensor, "*#shape"]
+) -> Float[Tensor, "*shape"]:
     """g(u), the loss of an output whose own feature has density p when the others and the bias add up to u."""
     r, on = (1 + u / gain).clamp(0, 1), u.relu()
     return p * (1 / 3 - gain * r**2 + gain * (1 + gain) * r**3 / 3) + on.square() - p * (1 - gain) * on
