@@ -1,24 +1,31 @@
 # make        everything from a bare machine: environment, notebooks, figures, numbers, FINDINGS.pdf, report
+# make 04     one notebook
+# make lab    the notebooks in JupyterLab
 # make test   every check
 # make bench  the timings of benchmarks/ (not part of make)
+# make clean  forgets everything that make keeps: the environment, and stored training
 # the first of these that runs and is recent enough
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 DONE := $(NOTEBOOKS:notebooks/%.ipynb=build/%.done)
+NUMBERS := $(foreach name,$(NOTEBOOKS:notebooks/%.ipynb=%),$(firstword $(subst _, ,$(name))))
 SOURCES := $(wildcard toymodels/*.py toymodels/*/*.py toymodels/*.mplstyle) requirements.txt scripts/execute_notebook.py
 
-.PHONY: all notebooks test bench forget clean
+.PHONY: all notebooks lab test bench clean $(NUMBERS)
 .NOTPARALLEL:
 
 all: notebooks
 	$(PY) scripts/fill_readme.py
 	@scripts/provide.sh tex && $(MAKE) --no-print-directory FINDINGS.pdf; status=$$?; \
-	$(PY) scripts/reproduction_report.py build/committed_numbers.json figures/numbers.json build/timings.txt; \
+	$(PY) scripts/reproduction_report.py build/timings.txt; \
 	exit $$status
 
 notebooks: $(DONE)
+
+.SECONDEXPANSION:
+$(NUMBERS): build/$$(notdir $$(basename $$(wildcard notebooks/$$@_*.ipynb))).done
 
 .venv/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name it with make PYTHON=..."; exit 1; }
@@ -27,19 +34,19 @@ notebooks: $(DONE)
 	scripts/provide.sh openmp
 	touch $@
 
-build/committed_numbers.json:
+build/%.done: notebooks/%.ipynb $(SOURCES) | .venv/installed
 	mkdir -p build
-	git show HEAD:figures/numbers.json > $@ 2>/dev/null || cp figures/numbers.json $@ 2>/dev/null || echo '{}' > $@
-
-build/%.done: notebooks/%.ipynb $(SOURCES) | .venv/installed build/committed_numbers.json
 	sed -i.old '/^$* /d' build/timings.txt 2>/dev/null || true
 	$(PY) scripts/execute_notebook.py $< --log build/timings.txt
 	touch $@
 
-FINDINGS.pdf: FINDINGS.tex figures/numbers.tex $(wildcard figures/*.pdf)
+FINDINGS.pdf: FINDINGS.tex figures/numbers.tex figures/settings.tex $(wildcard figures/*.pdf)
 	SOURCE_DATE_EPOCH=0 FORCE_SOURCE_DATE=1 latexmk -pdf -interaction=nonstopmode -halt-on-error -silent \
 		-outdir=build FINDINGS.tex
 	cp build/FINDINGS.pdf $@
+
+lab: .venv/installed
+	$(PY) -m jupyter lab notebooks
 
 test: .venv/installed
 	$(PY) -m ruff check .
@@ -49,8 +56,5 @@ test: .venv/installed
 bench: .venv/installed
 	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
 
-forget:  # compiled kernels: numba's cache does not notice changes in the modules that a kernel imports
-	rm -rf toymodels/__pycache__ toymodels/*/__pycache__
-
-clean: forget
-	rm -rf build .venv
+clean:
+	rm -rf build .venv toymodels/__pycache__ toymodels/*/__pycache__

@@ -1,13 +1,14 @@
 """Compare the numbers just recorded with the committed ones, each within its own tolerance.
 
-python scripts/reproduction_report.py BEFORE.json AFTER.json [TIMINGS]
+python scripts/reproduction_report.py [TIMINGS] [--before BEFORE.json] [--after AFTER.json]
 """
 
+import argparse
 import json
-import sys
+import subprocess
 from pathlib import Path
 
-from toymodels.report import by_key
+from toymodels.report import ROOT, by_key
 
 
 def compare(before: dict, after: dict) -> list[str]:
@@ -25,14 +26,26 @@ def compare(before: dict, after: dict) -> list[str]:
     return lines
 
 
-def main(before: Path, after: Path, timings: Path | None) -> None:
-    if timings and timings.exists():
+def committed() -> dict:
+    """numbers.json of the last commit, as it is now; empty where there is none."""
+    command = ["git", "-C", ROOT, "show", "HEAD:figures/numbers.json"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    return json.loads(shown.stdout) if shown.returncode == 0 else {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("timings", nargs="?", type=Path)
+    parser.add_argument("--before", type=Path, help="default: what git has at HEAD")
+    parser.add_argument("--after", type=Path, default=ROOT / "figures" / "numbers.json")
+    arguments = parser.parse_args()
+    if arguments.timings and arguments.timings.exists():
         print("\nTime and peak memory of each notebook")
-        for line in timings.read_text().splitlines():
+        for line in sorted(arguments.timings.read_text().splitlines()):
             name, seconds, mib = line.split()
             print(f"  {name:32s} {int(seconds):5d} s {int(mib):6d} MiB")
-    new = json.loads(after.read_text())
-    old = json.loads(before.read_text()) if before.exists() else {}
+    new = json.loads(arguments.after.read_text())
+    old = json.loads(arguments.before.read_text()) if arguments.before else committed()
     lines = compare(old, new)
     print("\nReproduction report")
     print("\n".join(lines) if lines else "  no differences")
@@ -40,4 +53,4 @@ def main(before: Path, after: Path, timings: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
+    main()

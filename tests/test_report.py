@@ -4,6 +4,7 @@ import sys
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
 
 from toymodels import report
 
@@ -68,7 +69,7 @@ def test_reproduction_report_tells_what_differs(tmp_path):
     for name, book in (("before.json", before), ("after.json", after)):
         (tmp_path / name).write_text(json.dumps(book))
     script = report.ROOT / "scripts" / "reproduction_report.py"
-    command = [sys.executable, script, tmp_path / "before.json", tmp_path / "after.json"]
+    command = [sys.executable, script, "--before", tmp_path / "before.json", "--after", tmp_path / "after.json"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "differs  b: committed 2, here 3, tolerance 0" in printed
     assert "a:" not in printed
@@ -83,3 +84,42 @@ def test_readme_numbers_are_filled_in_place():
     assert fill(text, {"a.b": "4%", "c_0.1": "13"}) == "| about 4%<!--a.b--> of (13<!--c_0.1-->) |"
     with pytest.raises(KeyError, match=r"a\.b"):
         fill(text, {"c_0.1": "13"})
+
+
+def test_the_report_compares_with_the_commit_of_now(tmp_path, monkeypatch):
+    sys.path.insert(0, str(report.ROOT / "scripts"))
+    import reproduction_report
+
+    monkeypatch.setattr(reproduction_report, "ROOT", tmp_path)
+    assert reproduction_report.committed() == {}
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "figures").mkdir()
+    for value in (1.0, 2.0):  # the second commit counts, although the first was there before
+        (tmp_path / "figures" / "numbers.json").write_text(json.dumps({"01": {"a": {"value": value}}}))
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-qm", "numbers"], check=True)
+        assert reproduction_report.committed()["01"]["a"]["value"] == value
+
+
+def test_settings_are_recorded_as_the_table_prints_them(scratch):
+    out = report.Report("01_a")
+    out.settings("line", n=5, lr=0.03, starts=1000, densities=[1.0, 0.1], optimizer="adam_w")
+    words = "n 5, lr 0.03, starts 1,000, densities 1, 0.1, optimizer adam_w"
+    assert json.loads((scratch / "settings.json").read_text()) == {"01_a": {"line": words}}
+    assert rf"\ref{{fig:line}} & {words.replace('_', chr(92) + '_')} \\" in (scratch / "settings.tex").read_text()
+    with pytest.raises(ValueError, match="stem is 'line'"):
+        out.settings("line", n=5)
+
+
+def test_data_come_back_and_are_byte_stable(scratch):
+    contents = []
+    for _ in range(2):
+        report.Report("01_a").save_data("line", W=torch.ones(2, 3, dtype=torch.float64), count=torch.arange(3))
+        contents.append((scratch / "line.npz").read_bytes())
+    assert contents[0] == contents[1]
+    data = report.load_data("line")
+    assert data["W"].shape == (2, 3)
+    assert data["count"].tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"stem is 'other'; allowed: one of \['line'\]"):
+        report.load_data("other")

@@ -1,6 +1,8 @@
 """Argument checks: every public entry point fails early, naming the argument, its value and what is allowed."""
 
 import math
+from collections.abc import Callable
+from functools import wraps
 
 import torch
 from torch import Tensor
@@ -52,3 +54,16 @@ def finite_weights(model: torch.nn.Module) -> None:
         if not torch.isfinite(parameter).all():
             bad = parameter[~torch.isfinite(parameter)][0].item()
             require(False, name, bad, "finite numbers")
+
+
+def of_weights(metric: Callable) -> Callable:
+    """Decorates a function of W [..., hidden, feature]: ValueError if W lacks the two axes or holds a NaN."""
+
+    @wraps(metric)
+    def checked(W: Tensor, *arguments: object, **settings: object) -> Tensor:
+        shape = f"of shape {tuple(W.shape)}" if isinstance(W, Tensor) else W
+        require(isinstance(W, Tensor) and W.ndim >= 2, "W", shape, "a tensor [..., hidden, feature]")
+        require(not W.isnan().any(), "W", math.nan, "numbers")
+        return metric(W, *arguments, **settings)
+
+    return checked

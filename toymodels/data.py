@@ -89,12 +89,17 @@ def law(
     Raises ValueError if the law is not known to be that of the samples: a class that changes `sample` or `draw` must
     say `states` too, and the other way round.
     """
-    require(isinstance(features, Features), "features", features, "an instance of a class of toymodels.data")
-    place = {name: _defined_in(features, name) for name in ("states", "sample", "draw")}
-    known = place["states"] == min(place["sample"], place["draw"])
-    allowed = "a class that defines states() along with sample() or draw(): the exact loss needs the law of the samples"
-    require(known, "features", type(features).__name__, allowed)
+    allowed = "a class of Features that defines states() along with sample() or draw(): the law of what is sampled"
+    require(law_is_known(features), "features", type(features).__name__, allowed)
     return features.for_instances(n_instances).states()
+
+
+def law_is_known(features: Features) -> bool:
+    """Do states() and what is sampled come from the same class?"""
+    if not isinstance(features, Features):
+        return False
+    sampler = min(_defined_in(features, "sample"), _defined_in(features, "draw"))
+    return _defined_in(features, "states") == sampler < type(features).__mro__.index(Features)
 
 
 def has_own_sampler(features: Features) -> bool:

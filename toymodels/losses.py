@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor
 
 from toymodels import streams
@@ -15,10 +16,13 @@ from toymodels.engine.batches import sampled_loss_and_gradient
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import unchecked_population_loss
 
+BLOCK = 4096  # examples of a fixed sample handled together
 COMPILED_UP_TO = 4096  # entries of W up to which the compiled sampled loss beats matrix products
 
 
-def weighted_mse(x_hat: Tensor, x: Tensor, importance: Tensor) -> Tensor:
+def weighted_mse(
+    x_hat: Float[Tensor, "..."], x: Float[Tensor, "instance batch feature"], importance: Shaped[Tensor, "..."]
+) -> Float[Tensor, " instance"]:
     """Σ_i I_i (x_i - x̂_i)², averaged over the batch: [instance] (paper, section 2).
 
     x_hat, x [instance, batch, feature]; importance [feature] or [instance, feature].
@@ -55,7 +59,7 @@ class SampledLoss:
         require(fits, "shared_mask", self.shared_mask, "False for features with a sample() of their own")
         self._drawn = self._instances = 0
 
-    def __call__(self, model: ToyModel) -> Tensor:
+    def __call__(self, model: ToyModel) -> Float[Tensor, " instance"]:
         n = self.features.n_features
         require(model.n_features == n, "n_features", model.n_features, f"{n}")
         if self._instances != model.n_instances:
@@ -64,27 +68,76 @@ class SampledLoss:
         step = compiled_step(model, self.features, self.target)
         if step is not None:
             return step(model, *self._data, start, self.batch, self.shared_mask)
-        x = self._batch(start).to(next(model.parameters()))
+        own = self.generator if isinstance(self.generator, torch.Generator) else None
+        x = examples(self.features, self._seeds, start, self.batch, self.shared_mask, own).to(next(model.parameters()))
         return weighted_mse(model(x), x if self.target is None else self.target(x), self.importance)
 
     def _begin(self, instances: int) -> None:
         """Streams from their beginning, and what does not change from call to call."""
-        self._features = self.features.for_instances(instances)
         self._seeds = streams.instance_seeds(self.generator, instances)
-        p = self._features.density.float()
+        p = self.features.for_instances(instances).density.float()
         weights = importance_tensor(self.importance, p.shape[1], instances, p)
         self._data = p, weights, self._seeds.numpy().view(np.uint64)
         self._drawn, self._instances = 0, instances
 
-    def _batch(self, start: int) -> Tensor:
-        if not has_own_sampler(self.features):
-            return self._features.draw(self._seeds, start, self.batch, self.shared_mask)
-        fresh = streams.bits(self._seeds, torch.tensor([start // self.batch]))[:, 0]
-        source = self.generator if isinstance(self.generator, torch.Generator) else fresh
-        x = self.features.sample(self.batch, source, self._instances)
-        expected = self._instances, self.batch, self.features.n_features
-        require(tuple(x.shape) == expected, "sample()", f"of shape {tuple(x.shape)}", f"shape {expected}")
-        return x
+
+@dataclass
+class FixedSampleLoss:
+    """Objective: weighted_mse on one large sample, the same at every call and for every start.
+
+    A score where there is no exact loss.
+
+    features: the data of n tasks; serves models with any multiple of n instances, instance = start * n + task.
+    importance: [feature] or [task, feature]. size: examples of each task. target: as in SampledLoss.
+    generator: None for a fixed seed. Returns float64 [instance]. Raises ValueError as SampledLoss.
+    """
+
+    features: Features
+    importance: Tensor
+    size: int = 65_536
+    target: Callable[[Tensor], Tensor] | None = None
+    generator: streams.Source | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        count("size", self.size)
+        source = torch.Generator().manual_seed(0) if self.generator is None else self.generator
+        self._seeds = streams.instance_seeds(source, self.features.n_instances)
+
+    def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
+        n, tasks = model.n_instances, self.features.n_instances
+        require(n % tasks == 0, "number of instances", n, f"a multiple of {tasks}, as the features have")
+        total, starts = torch.zeros(n, dtype=torch.float64), max(1, 2**22 // (BLOCK * tasks * model.n_features))
+        parts = [(rows, model.select(rows)) for rows in torch.arange(n).split(starts * tasks)]
+        for first in range(0, self.size, BLOCK):
+            rows = min(BLOCK, self.size - first)
+            x = examples(self.features, self._seeds, first, rows).to(next(model.parameters()))
+            for index, part in parts:
+                here = x.repeat(len(index) // tasks, 1, 1)
+                aim = here if self.target is None else self.target(here)
+                weights = torch.as_tensor(self.importance)
+                weights = weights.repeat(len(index) // tasks, 1) if weights.ndim == 2 and len(weights) > 1 else weights
+                total[index] += weighted_mse(part(here), aim, weights).double().cpu() * (rows / self.size)
+        return total
+
+
+def examples(
+    features: Features,
+    seeds: Int64[Tensor, " instance"],
+    start: int,
+    batch: int,
+    shared_mask: bool = False,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "instance batch feature"]:
+    """Examples start .. start + batch - 1 of features with as many instances as seeds, by their own sample() if they
+    have one: it is handed the generator or, without one, seeds derived for this batch.
+    """
+    if not has_own_sampler(features):
+        return features.for_instances(len(seeds)).draw(seeds, start, batch, shared_mask)
+    fresh = streams.bits(seeds, torch.tensor([start // batch]))[:, 0]
+    x = features.sample(batch, fresh if generator is None else generator, len(seeds))
+    expected = len(seeds), batch, features.n_features
+    require(tuple(x.shape) == expected, "sample()", f"of shape {tuple(x.shape)}", f"shape {expected}")
+    return x
 
 
 def compiled_step(model: ToyModel, features: Features, target: Callable | None) -> Callable | None:
@@ -133,5 +186,5 @@ class PopulationLoss:
     def __post_init__(self) -> None:
         count("terms", self.terms)
 
-    def __call__(self, model: ToyModel) -> Tensor:
+    def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         return unchecked_population_loss(model, self.features, self.importance, self.terms)

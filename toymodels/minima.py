@@ -11,9 +11,9 @@ from toymodels import streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
 from toymodels.data import Features, SharedByBoth, SharedByExample, law
 from toymodels.engine import lbfgs
-from toymodels.models import LinearModel, ReLUModel, ToyModel
+from toymodels.models import LinearModel, ReLUModel, ToyModel, stack_models
 from toymodels.population import population_loss
-from toymodels.training import Restarts, stack_models
+from toymodels.training import Restarts
 
 RACE = 200  # L-BFGS iterations of a candidate before its loss is compared with the others'
 

@@ -1,20 +1,28 @@
-"""What x̂ is: h = Wx, x̂ = act(Wᵀh + b) (paper, section 2), many models at a time along an instance axis."""
+"""What x̂ is: h = Wx, x̂ = act(Wᵀh + b) (paper, section 2), and with neurons; many models along an instance axis."""
 
+import copy
 import math
+from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from toymodels import streams
 from toymodels.checks import count, require
 
+Batch = Float[Tensor, "instance batch feature"]
+
 
 class ToyModel(nn.Module):
-    """x̂ = act(WᵀWx + b). W [instance, hidden, feature] (columns W_i are feature directions), b [instance, feature].
+    """A stack of models that maps x [instance, batch, feature] to outputs of the same shape.
 
-    W starts Xavier-normal per model, std √(2 / (n_hidden + n_features)), however many are stacked; b at 0.
+    Here with the parameters of a tied model: W [instance, hidden, feature] (columns W_i are feature directions) and
+    b [instance, feature]. A class with others overrides __init__, n_hidden and n_features (n_instances, if it has no
+    b), and from_weights if wanted; all parameters have the instance as first axis: select and stack_models carry each.
+    Matrices start Xavier-normal per model, std √(2 / (rows + columns)), however many are stacked; biases at 0.
     generator: a torch.Generator, or an int64 tensor of seeds, one per instance.
-    Raises ValueError if a size is below 1.
+    Raises ValueError if a size is below 1; a call does for x of another shape.
     """
 
     def __init__(
@@ -29,15 +37,12 @@ class ToyModel(nn.Module):
         dtype: torch.dtype = torch.float32,
     ):
         super().__init__()
-        shape = count("n_instances", n_instances), count("n_hidden", n_hidden), count("n_features", n_features)
-        seeds = streams.instance_seeds(generator, n_instances)
-        std = init_scale * math.sqrt(2.0 / (n_hidden + n_features))
-        W = std * streams.normal(seeds, -n_hidden * n_features, n_hidden * n_features).view(shape)
-        self.W = nn.Parameter(W.to(device, dtype))
-        self.b = nn.Parameter(torch.zeros(n_instances, n_features, device=device, dtype=dtype))
+        sizes = count("n_instances", n_instances), count("n_hidden", n_hidden), count("n_features", n_features)
+        (self.W,) = _xavier([sizes], generator, init_scale, device, dtype)
+        self.b = _zeros(self.W, n_features)
 
     @classmethod
-    def from_weights(cls, W: Tensor, b: Tensor | None = None) -> "ToyModel":
+    def from_weights(cls, W: Float[Tensor, "..."], b: Float[Tensor, "..."] | None = None) -> "ToyModel":
         """A model with copies of the given W [instance, hidden, feature] (or [hidden, feature]) and b (default 0)."""
         W = torch.as_tensor(W)
         W = W[None] if W.ndim == 2 else W
@@ -45,15 +50,11 @@ class ToyModel(nn.Module):
         b = torch.zeros(W.shape[0], W.shape[2]) if b is None else torch.as_tensor(b)
         b = b[None] if b.ndim == 1 else b
         require(b.shape == (W.shape[0], W.shape[2]), "b", f"of shape {tuple(b.shape)}", "[instance, feature], as W has")
-        model = cls.__new__(cls)
-        nn.Module.__init__(model)
-        model.W = nn.Parameter(W.detach().clone())
-        model.b = nn.Parameter(b.detach().clone().to(W))
-        return model
+        return _of(cls, W=W, b=b)
 
     @property
     def n_instances(self) -> int:
-        return self.W.shape[0]
+        return self.b.shape[0]
 
     @property
     def n_hidden(self) -> int:
@@ -65,9 +66,26 @@ class ToyModel(nn.Module):
 
     def select(self, index: Tensor | list | slice) -> "ToyModel":
         """A new model that holds copies of the chosen instances."""
-        return self.from_weights(self.W[index], self.b[index])
+        return self.with_parameters({name: values[index] for name, values in self.named_parameters()})
 
-    def pre_activation(self, x: Tensor) -> Tensor:
+    def with_parameters(self, values: dict[str, Tensor]) -> "ToyModel":
+        """A model of the same kind with copies of other values for all of its parameters."""
+        names = [name for name, _ in self.named_parameters()]
+        own = list(self._parameters)
+        require(names == [name for name in own if self._parameters[name] is not None], "parameters", names, f"{own}")
+        other = copy.copy(self)
+        other._parameters = dict.fromkeys(own)
+        for name in names:
+            other._parameters[name] = nn.Parameter(values[name].detach().clone())
+        return other
+
+    def __call__(self, x: Tensor) -> Batch:
+        expected = f"shape [{self.n_instances}, batch, {self.n_features}]"
+        fits = isinstance(x, Tensor) and x.ndim == 3 and x[:, 0:1].shape[::2] == (self.n_instances, self.n_features)
+        require(fits, "x", f"of shape {tuple(getattr(x, 'shape', ()))}", expected)
+        return super().__call__(x)
+
+    def pre_activation(self, x: Batch) -> Batch:
         """WᵀWx + b for x [instance, batch, feature], same shape."""
         return torch.baddbmm(self.b.unsqueeze(1), torch.bmm(x, self.W.mT), self.W)
 
@@ -75,7 +93,7 @@ class ToyModel(nn.Module):
 class LinearModel(ToyModel):
     """x̂ = WᵀWx + b."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Batch) -> Batch:
         """x̂ for x, both [instance, batch, feature]."""
         return self.pre_activation(x)
 
@@ -83,6 +101,148 @@ class LinearModel(ToyModel):
 class ReLUModel(ToyModel):
     """x̂ = ReLU(WᵀWx + b)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Batch) -> Batch:
         """x̂ for x, both [instance, batch, feature]."""
         return self.pre_activation(x).relu()
+
+
+class ReLUHiddenModel(ToyModel):
+    """x̂ = ReLU(Wᵀ ReLU(Wx) + b): hidden neurons, tied (paper, section 7). No exact loss: train on SampledLoss.
+
+    hidden_bias: x̂ = ReLU(Wᵀ ReLU(Wx + c) + b) with c [instance, hidden], which starts at 0; else c is None.
+    """
+
+    c: nn.Parameter | None
+
+    def __init__(
+        self,
+        n_features: int,
+        n_hidden: int,
+        n_instances: int = 1,
+        *,
+        generator: streams.Source,
+        init_scale: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+        hidden_bias: bool = False,
+    ):
+        where = {"device": device, "dtype": dtype}
+        super().__init__(n_features, n_hidden, n_instances, generator=generator, init_scale=init_scale, **where)
+        self.register_parameter("c", _zeros(self.W, n_hidden) if hidden_bias else None)
+
+    @classmethod
+    def from_weights(
+        cls,
+        W: Float[Tensor, "..."],
+        b: Float[Tensor, "..."] | None = None,
+        c: Float[Tensor, "..."] | None = None,
+    ) -> "ToyModel":
+        """A model with copies of the given W, b (default 0) and hidden bias c (None: a model without)."""
+        model = super().from_weights(W, b)
+        if c is not None:
+            c = torch.as_tensor(c)
+            c = c[None] if c.ndim == 1 else c
+            fits = c.shape == model.W.shape[:2]
+            require(fits, "c", f"of shape {tuple(c.shape)}", "[instance, hidden], as W has")
+            c = nn.Parameter(c.detach().clone().to(model.W))
+        model.register_parameter("c", c)
+        return model
+
+    def hidden(self, x: Batch) -> Float[Tensor, "instance batch hidden"]:
+        """Activations ReLU(Wx + c) of the neurons."""
+        h = torch.bmm(x, self.W.mT)
+        return (h if self.c is None else h + self.c.unsqueeze(1)).relu()
+
+    def forward(self, x: Batch) -> Batch:
+        """x̂ for x, both [instance, batch, feature]."""
+        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W).relu()
+
+
+class AbsoluteValueModel(ToyModel):
+    """y = ReLU(W2 ReLU(W1 x) + b), which is to compute |x| (paper, section 8). No exact loss: train on SampledLoss.
+
+    W1 [instance, hidden, feature], W2 [instance, feature, hidden], b [instance, feature].
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_hidden: int,
+        n_instances: int = 1,
+        *,
+        generator: streams.Source,
+        init_scale: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ):
+        nn.Module.__init__(self)
+        count("n_instances", n_instances), count("n_hidden", n_hidden), count("n_features", n_features)
+        shapes = [(n_instances, n_hidden, n_features), (n_instances, n_features, n_hidden)]
+        self.W1, self.W2 = _xavier(shapes, generator, init_scale, device, dtype)
+        self.b = _zeros(self.W1, n_features)
+
+    @classmethod
+    def from_weights(
+        cls,
+        W1: Float[Tensor, "..."],
+        W2: Float[Tensor, "..."],
+        b: Float[Tensor, "..."] | None = None,
+    ) -> "ToyModel":
+        """A model with copies of the given weights, with or without an instance axis, and b (default 0)."""
+        W1, W2 = (W[None] if W.ndim == 2 else W for W in map(torch.as_tensor, (W1, W2)))
+        fits = W1.ndim == 3 and W2.shape == W1.mT.shape
+        shapes = f"of shapes {tuple(W1.shape)}, {tuple(W2.shape)}"
+        require(fits, "W1, W2", shapes, "[instance, hidden, feature] and [instance, feature, hidden]")
+        tied = super().from_weights(W1, b)  # checks b
+        return _of(cls, W1=W1, W2=W2.to(W1), b=tied.b)
+
+    @property
+    def n_hidden(self) -> int:
+        return self.W1.shape[1]
+
+    @property
+    def n_features(self) -> int:
+        return self.W1.shape[2]
+
+    def hidden(self, x: Batch) -> Float[Tensor, "instance batch hidden"]:
+        """Activations ReLU(W1 x) of the neurons."""
+        return torch.bmm(x, self.W1.mT).relu()
+
+    def forward(self, x: Batch) -> Batch:
+        """y for x, both [instance, batch, feature]."""
+        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W2.mT).relu()
+
+
+def stack_models(models: Sequence[ToyModel]) -> ToyModel:
+    """One model that holds copies of the instances of all, in order; ValueError if they differ in kind or sizes."""
+    require(len(models) > 0, "models", models, "at least one model")
+    shapes = [(type(m), {name: values.shape[1:] for name, values in m.named_parameters()}) for m in models]
+    for shape in shapes:
+        require(shape == shapes[0], "models", f"{shape}", f"models of one class and shape, {shapes[0]}")
+    together = zip(*(m.named_parameters() for m in models), strict=True)
+    return models[0].with_parameters({same[0][0]: torch.cat([values for _, values in same]) for same in together})
+
+
+def _of(kind: type[ToyModel], **values: Tensor) -> ToyModel:
+    """A model of a class with copies of these parameters, b like the others."""
+    model = kind.__new__(kind)
+    nn.Module.__init__(model)
+    like = next(iter(values.values()))
+    for name, value in values.items():
+        model.register_parameter(name, nn.Parameter(value.detach().clone().to(like)))
+    return model
+
+
+def _xavier(shapes, generator, init_scale, device, dtype) -> list[nn.Parameter]:
+    """Matrices from the numbers before the beginning of each stream; data come from those after it."""
+    seeds, end, matrices = streams.instance_seeds(generator, shapes[0][0]), 0, []
+    for instances, rows, columns in shapes:
+        size, std = rows * columns, init_scale * math.sqrt(2.0 / (rows + columns))
+        normal = streams.normal(seeds, end - size, size).view(instances, rows, columns)
+        matrices.append(nn.Parameter((std * normal).to(device, dtype)))
+        end -= size
+    return matrices
+
+
+def _zeros(like: Tensor, width: int) -> nn.Parameter:
+    return nn.Parameter(torch.zeros(like.shape[0], width, device=like.device, dtype=like.dtype))

@@ -1,4 +1,4 @@
-"""What leaves a notebook: figures and recorded numbers. Knows paths and nothing of models."""
+"""What leaves a notebook: figures, numbers, settings and data. Knows paths and nothing of models."""
 
 import json
 import math
@@ -6,7 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from toymodels.checks import require
 
@@ -42,6 +44,7 @@ class Report:
         self.folder = figures_folder()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.numbers: dict[str, dict] = {}
+        self.chosen: dict[str, str] = {}
         self._write()
 
     def save_figure(self, figure: Figure, stem: str) -> None:
@@ -65,13 +68,59 @@ class Report:
         self._write()
         return value
 
+    def settings(self, stem: str, **values: object) -> None:
+        """Store what figure STEM was made with, from the variables that made it; the write-up prints them as a table.
+
+        values: numbers, words, or lists of them, under the names they are printed with.
+        Raises ValueError for a stem given twice.
+        """
+        require(stem not in self.chosen, "stem", stem, "a figure whose settings were not given before")
+        self.chosen[stem] = ", ".join(f"{name} {_words(value)}" for name, value in values.items())
+        self._write()
+
+    def save_data(self, stem: str, **arrays: Tensor | np.ndarray) -> None:
+        """Write the arrays that figure STEM shows, weights of its models say, beside it: STEM.npz, see load_data.
+
+        float64 is stored as float32, which is what a picture needs.
+        """
+        values = {
+            name: a.detach().cpu().numpy() if isinstance(a, Tensor) else np.asarray(a) for name, a in arrays.items()
+        }
+        small = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in values.items()}
+        np.savez_compressed(self.folder / f"{stem}.npz", allow_pickle=False, **small)
+
     def _write(self) -> None:
-        path = self.folder / "numbers.json"
-        book = json.loads(path.read_text()) if path.exists() else {}
-        book[self.notebook] = self.numbers
-        book = {name: book[name] for name in sorted(book)}
-        write_atomically(path, json.dumps(book, indent=1, ensure_ascii=False) + "\n")
+        book = self._merged("numbers.json", self.numbers)
         write_atomically(self.folder / "numbers.tex", numbers_tex(book))
+        chosen = self._merged("settings.json", self.chosen)
+        write_atomically(self.folder / "settings.tex", settings_tex(chosen))
+
+    def _merged(self, name: str, mine: dict) -> dict[str, dict]:
+        """The file of that name, by notebook, with what this notebook has now."""
+        path = self.folder / name
+        book = json.loads(path.read_text()) if path.exists() else {}
+        book = {**book, self.notebook: mine}
+        book = {notebook: book[notebook] for notebook in sorted(book)}
+        write_atomically(path, json.dumps(book, indent=1, ensure_ascii=False) + "\n")
+        return book
+
+
+def load_data(stem: str, folder: Path | None = None) -> dict[str, np.ndarray]:
+    """What save_data stored beside figure STEM; ValueError if there is nothing of that name."""
+    path = (folder or figures_folder()) / f"{stem}.npz"
+    require(path.exists(), "stem", stem, f"one of {sorted(file.stem for file in path.parent.glob('*.npz'))}")
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Tensor | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple | range):
+        return ", ".join(map(_words, value))
+    if isinstance(value, type):
+        return value.__name__
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def by_key(book: dict[str, dict[str, dict]]) -> dict[str, dict]:
@@ -86,6 +135,15 @@ def numbers_tex(book: dict[str, dict[str, dict]]) -> str:
         lines.append(f"% {name}")
         for key, entry in numbers.items():
             lines.append(rf"\expandafter\def\csname tm@{key}\endcsname{{{_tex(entry['text'])}}}")
+    return "\n".join(lines) + "\n"
+
+
+def settings_tex(book: dict[str, dict[str, str]]) -> str:
+    """One row of the table of settings for each figure."""
+    lines = ["% Written by toymodels.report from the notebooks. Do not edit."]
+    for chosen in book.values():
+        for stem, words in chosen.items():
+            lines.append(rf"\ref{{fig:{stem}}} & {words.replace('%', chr(92) + '%').replace('_', chr(92) + '_')} \\")
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,8 @@
 """phase_diagram(): several starts for every cell of a density × importance grid, and the phase of the best."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,16 @@ from toymodels import chunks, streams
 from toymodels import data as features_module
 from toymodels.checks import count, in_range, require
 from toymodels.data import Features, SparseFeatures
-from toymodels.losses import SampledLoss
+from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel, ToyModel
-from toymodels.population import unchecked_population_loss
+from toymodels.population import TERMS, has_exact_loss
 from toymodels.training import best_start, success_rate, train
 
 MODELS = {"relu": ReLUModel, "linear": LinearModel}
-SUPERPOSED = 0.25  # interference from which a represented extra feature counts as superposed: twice halfway to 1/2
 MODELS_PER_CHUNK = 20_000
+PARAMETER = "parameter "  # before its name, in a chunk
 WITHIN = 1e-3  # of the lowest loss: what counts as a successful start
 
 
@@ -70,24 +70,43 @@ class Settings:
 class PhaseDiagram:
     """Result of phase_diagram on D densities × R importances.
 
-    W [D, R, hidden, feature], b [D, R, feature], loss [D, R]: the start of lowest population loss. phase [D, R]:
-    Phase of the extra feature as int. share [D, R]: fraction of the starts within WITHIN of the lowest loss.
-    With keep="all" also restart_losses [restart, D, R], restart_W, restart_b of every start, and converged
-    [restart, D, R]: the start stopped by itself. settings: what was asked for.
+    parameters: every parameter [D, R, ...] of the start of lowest loss, by its name (W and b also as such), and its
+    loss [D, R]. phase [D, R]: Phase of the extra feature as int. share [D, R]: fraction of the starts within WITHIN of
+    the lowest loss. With keep="all" also restart_losses [restart, D, R], restart_parameters (restart_W, restart_b) of
+    every start, and converged [restart, D, R]: the start stopped by itself (None after training on batches: unknown).
+    settings: what was asked for.
     """
 
     densities: Tensor
     importances: Tensor
-    W: Tensor
-    b: Tensor
+    parameters: dict[str, Tensor]
     loss: Tensor
     phase: Tensor
     share: Tensor
     settings: Settings
     restart_losses: Tensor | None = None
-    restart_W: Tensor | None = None
-    restart_b: Tensor | None = None
+    restart_parameters: dict[str, Tensor] | None = None
     converged: Tensor | None = None
+
+    @property
+    def W(self) -> Tensor:
+        """W [D, R, hidden, feature] of the best start."""
+        return self.parameters["W"]
+
+    @property
+    def b(self) -> Tensor:
+        """b [D, R, feature] of the best start."""
+        return self.parameters["b"]
+
+    @property
+    def restart_W(self) -> Tensor | None:
+        """W [restart, D, R, hidden, feature] of every start."""
+        return None if self.restart_parameters is None else self.restart_parameters["W"]
+
+    @property
+    def restart_b(self) -> Tensor | None:
+        """b [restart, D, R, feature] of every start."""
+        return None if self.restart_parameters is None else self.restart_parameters["b"]
 
     def success_rate(self, within: float = WITHIN) -> Tensor:
         """Fraction [D, R] of the starts whose loss is at most (1 + within) × the lowest.
@@ -121,14 +140,16 @@ def phase_diagram(
 ) -> PhaseDiagram:
     """Train n_features - 1 hidden dimensions on a density × importance grid, lowest of `restarts` (paper, section 3).
 
-    model: ReLUModel or LinearModel (or "relu", "linear"). densities in (0, 1], importances > 0 of the last feature (the
-    others have 1): 1-D, default 40 log-spaced from 1 to 0.01 and from 0.1 to 10. seed: of all starts; results do not
-    depend on chunks, threads or executor. store: folder in which finished chunks are kept, so that a rerun continues;
-    executor: process pool, dask, MPI (both: see chunks.run). data: class of features, made of n_features and density.
-    keep: "all" starts, or only the "best" of each cell, for sweeps whose starts would not fit into memory.
+    model: a class with a matrix W, ReLUModel or LinearModel, say (or "relu", "linear"). densities in (0, 1],
+    importances > 0 of the last feature (the others have 1): 1-D, default 40 log-spaced from 1 to 0.01 and from 0.1 to
+    10. seed: of all starts; results do not depend on chunks, threads or executor. store: folder in which finished
+    chunks are kept, so that a rerun continues; executor: process pool, dask, MPI (both: see chunks.run). data: class
+    of features, made of n_features and density. keep: "all" starts, or only the "best" of each cell, for sweeps
+    whose starts would not fit into memory.
     batch: None minimises the exact loss by L-BFGS (at most `steps` iterations, default 1000, see minimise), a number
     trains by Adam at rate lr (cosine) on sampled batches (default 4000 steps).
-    An unconverged model is never labelled SUPERPOSITION. Raises ValueError for grids or settings out of range.
+    A model that has not converged has the phase NOT_CONVERGED, where that is known (exact loss). Where there is no
+    exact loss, starts are compared on FixedSampleLoss. Raises ValueError for grids or settings out of range.
     """
     grid = [
         torch.logspace(low, high, 40, dtype=torch.float64) if values is None else torch.as_tensor(values).double()
@@ -174,20 +195,25 @@ def run_chunk(settings: Settings, number: int) -> dict[str, np.ndarray]:
     seeds = streams.derived_seeds(settings.seed, index.flatten())
     dtype = torch.float64 if settings.batch is None else torch.float32
     model = settings.model(n, n - 1, len(seeds), generator=seeds, dtype=dtype)
-    features = settings.data(n, p).repeat(settings.restarts)
+    of_cells, importance_of_cells = settings.data(n, p), importance
+    features = of_cells.repeat(settings.restarts)
     importance = importance.repeat(settings.restarts, 1)
+    arrays = {}
     if settings.batch is None:
         loss, used = minimise(
             model, features, importance, settings.steps, settings.tolerance, settings.terms, return_iterations=True
         )
-        converged = used < settings.steps
+        arrays["converged"] = used < settings.steps
     else:
         objective = SampledLoss(features, importance, settings.batch, generator=seeds)
         train(model, objective, settings.steps, settings.lr)
+        score = PopulationLoss(features, importance, TERMS)
+        if not has_exact_loss(model, features):
+            seeds = streams.derived_seeds(settings.seed, cell + settings.cells * settings.restarts)
+            score = FixedSampleLoss(of_cells, importance_of_cells, generator=seeds)
         with torch.no_grad():
-            loss = unchecked_population_loss(model, features, importance)
-        converged = torch.ones(len(seeds), dtype=torch.bool)
-    arrays = {"W": model.W.detach(), "b": model.b.detach(), "loss": loss, "converged": converged}
+            loss = score(model)
+    arrays |= {"loss": loss, **{PARAMETER + name: values.detach() for name, values in model.named_parameters()}}
     arrays = {name: value.view(settings.restarts, len(cells), *value.shape[1:]) for name, value in arrays.items()}
     share = success_rate(arrays["loss"], within=WITHIN)
     if settings.keep == "best":
@@ -209,14 +235,33 @@ def _assemble(settings: Settings, finished: Iterable[tuple[int, chunks.Arrays]])
             whole[name][(slice(None),) * axis + (part,)] = torch.from_numpy(array)
     grid = len(settings.densities), len(settings.importances)
     best = best_start(whole["loss"])
-    W, b, loss, converged = (whole[name].flatten(0, 1)[best] for name in ("W", "b", "loss", "converged"))
-    labels = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1], SUPERPOSED)
-    labels = torch.where((labels == Phase.SUPERPOSITION) & ~converged, int(Phase.IGNORED), labels)
-    starts = ("loss", "W", "b", "converged") if settings.keep == "all" else ()
-    return PhaseDiagram(
+    of_best = {name: values.flatten(0, 1)[best] for name, values in whole.items() if name != "share"}
+    W, converged = of_best[PARAMETER + "W"], of_best.get("converged")
+    labels = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
+    if converged is not None:
+        labels = torch.where(converged, labels, int(Phase.NOT_CONVERGED))
+
+    def on_grid(values: Tensor) -> Tensor:
+        return values.view(*grid, *values.shape[1:])
+
+    def starts_on_grid(values: Tensor) -> Tensor:
+        return values.view(settings.restarts, *grid, *values.shape[2:])
+
+    def parameters(values: dict[str, Tensor], on_axes: Callable) -> dict[str, Tensor]:
+        return {name.removeprefix(PARAMETER): on_axes(v) for name, v in values.items() if name.startswith(PARAMETER)}
+
+    diagram = PhaseDiagram(
         torch.tensor(settings.densities, dtype=torch.float64),
         torch.tensor(settings.importances, dtype=torch.float64),
-        *(values.view(*grid, *values.shape[1:]) for values in (W, b, loss, labels, whole["share"])),
+        parameters(of_best, on_grid),
+        *(on_grid(values) for values in (of_best["loss"], labels, whole["share"])),
         settings,
-        *(whole[name].view(settings.restarts, *grid, *whole[name].shape[2:]) for name in starts),
+    )
+    if settings.keep == "best":
+        return diagram
+    return replace(
+        diagram,
+        restart_losses=starts_on_grid(whole["loss"]),
+        restart_parameters=parameters(whole, starts_on_grid),
+        converged=starts_on_grid(whole["converged"]) if "converged" in whole else None,
     )

@@ -1,19 +1,20 @@
 """train(): the one training loop, whatever the objective; restarts() and the choice of the best start."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 from tqdm import tqdm
 
 from toymodels import streams
 from toymodels.checks import count, finite_weights, positive, require
 from toymodels.data import Features
-from toymodels.losses import PopulationLoss, SampledLoss
+from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss
 from toymodels.models import ToyModel
-from toymodels.population import unchecked_population_loss
+from toymodels.population import TERMS, has_exact_loss
 
 Objective = Callable[[ToyModel], Tensor]
 RECORDS = 200  # points of a loss curve
@@ -32,12 +33,19 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # learning-rate factor again
 
 @dataclass(frozen=True)
 class History:
-    """What train() saw. step [record]; loss [record, instance]; W [snapshot, instance, hidden, feature] at W_step."""
+    """What train() saw: loss [record, instance] at the steps of `step`; every parameter [snapshot, instance, ...], by
+    its name, at the steps of W_step.
+    """
 
-    step: Tensor
-    loss: Tensor
-    W_step: Tensor
-    W: Tensor
+    step: Int64[Tensor, " record"]
+    loss: Float[Tensor, "record instance"]
+    W_step: Int64[Tensor, " snapshot"]
+    parameters: dict[str, Tensor]
+
+    @property
+    def W(self) -> Float[Tensor, "snapshot instance hidden feature"]:
+        """W at the snapshots, of models that have one."""
+        return self.parameters["W"]
 
 
 def train(
@@ -54,7 +62,7 @@ def train(
 
     steps: at least 1. lr: above 0; with cosine schedule (default) it falls to 0 at the last step.
     optimizer: one of OPTIMIZERS, or a function of (parameters, lr). schedule: "cosine", "constant" or a function
-    of the fraction of steps done. snapshots: steps before which W is copied (`steps` itself: after the last).
+    of the fraction of steps done. snapshots: steps before which all parameters are copied (`steps`: after the last).
     progress: show a tqdm bar, with this label if it is a string.
     Raises ValueError for arguments out of range, weights that are not finite, an unknown optimizer or schedule.
     """
@@ -68,11 +76,11 @@ def train(
     wanted = sorted(set(snapshots))
     recorded = set(torch.linspace(0, steps - 1, min(RECORDS, steps)).long().tolist())
     losses: list[Tensor] = []
-    weights: list[Tensor] = []
+    copies: dict[str, list[Tensor]] = {name: [] for name, _ in model.named_parameters()}
     label = progress if isinstance(progress, str) else None
     for step in tqdm(range(steps), desc=label, disable=not progress, mininterval=1.0):
         if step in wanted:
-            weights.append(model.W.detach().clone())
+            _copy(model, copies)
         for group in opt.param_groups:
             group["lr"] = lr * factor(step / steps)
         loss = objective(model)
@@ -82,22 +90,31 @@ def train(
         if step in recorded:
             losses.append(loss.detach())
     if steps in wanted:
-        weights.append(model.W.detach().clone())
-    W = torch.stack(weights) if weights else model.W.new_empty(0, *model.W.shape)
-    kept = [s for s in wanted if 0 <= s <= steps]
-    return History(torch.tensor(sorted(recorded)), torch.stack(losses), torch.tensor(kept), W)
+        _copy(model, copies)
+    kept = torch.tensor([s for s in wanted if 0 <= s <= steps], dtype=torch.int64)
+    parameters = {
+        name: torch.stack(copies[name]) if len(kept) else values.new_empty(0, *values.shape)
+        for name, values in model.named_parameters()
+    }
+    return History(torch.tensor(sorted(recorded)), torch.stack(losses), kept, parameters)
+
+
+def _copy(model: ToyModel, copies: dict[str, list[Tensor]]) -> None:
+    for name, values in model.named_parameters():
+        copies[name].append(values.detach().clone())
 
 
 @dataclass(frozen=True)
 class Restarts:
     """Many starts of the same models.
 
-    models: all of them, instance = start * n + task, for n tasks. loss: population losses [start, task].
-    best: the models of lowest population loss [task]. history: of the training of all, if train() did it.
+    models: all of them, instance = start * n + task, for n tasks. loss [start, task]: what they are scored by, the
+    population loss where there is one. best: the models of lowest loss [task]. history: of the training of all, if
+    train() did it.
     """
 
     models: ToyModel
-    loss: Tensor
+    loss: Float[Tensor, "start task"]
     history: History | None = None
 
     @property
@@ -106,11 +123,11 @@ class Restarts:
 
     @property
     def best_loss(self) -> Tensor:
-        """Lowest population loss [task]."""
+        """Lowest loss [task]."""
         return self.loss.nan_to_num(nan=math.inf).min(0).values
 
 
-def best_start(loss: Tensor) -> Tensor:
+def best_start(loss: Float[Tensor, "start task"]) -> Int64[Tensor, " task"]:
     """Instance index [task] of the lowest of loss [start, task]; a start that diverged (NaN) never wins."""
     tasks = loss.shape[1]
     return loss.nan_to_num(nan=math.inf).argmin(0) * tasks + torch.arange(tasks, device=loss.device)
@@ -127,19 +144,25 @@ def restarts(
     batch: int | None = None,
     init_scale: float = 1.0,
     terms: int = 32,
+    target: Callable[[Tensor], Tensor] | None = None,
+    score: Callable[[ToyModel], Tensor] | None = None,
     **settings: object,
 ) -> Restarts:
-    """Train `starts` random starts for each instance of features (a task), and score them by population loss.
+    """Train `starts` random starts for each instance of features (a task), and score them by one loss for all.
 
-    kind: ReLUModel or LinearModel. batch: None trains on the exact PopulationLoss, a number on SampledLoss.
-    terms: Fourier terms of PopulationLoss. settings go to train (lr, optimizer, schedule, progress, ...).
-    The lowest *population* loss selects, so that no sampling noise decides.
-    Raises ValueError as train, population_loss and the model do.
+    kind: the class of the models. batch: None trains on the exact PopulationLoss, a number on SampledLoss. target: of
+    SampledLoss, None for x itself. terms: Fourier terms of PopulationLoss. score: model -> loss [instance] of all
+    starts of all tasks. Default: the *population* loss, so that no sampling noise decides; where there is none
+    (other classes, a target), FixedSampleLoss, the same sample for every start.
+    settings go to train (lr, optimizer, schedule, progress, ...).
+    Raises ValueError as train, population_loss and the model do, and for a target with batch=None.
     """
     tasks = features.n_instances
     count("starts", starts)
+    require(target is None or batch is not None, "target", target, "None for the exact loss (batch=None)")
     many = features.repeat(starts)
     weights = torch.as_tensor(importance)
+    one_task = weights
     weights = weights.repeat(starts, 1) if weights.ndim == 2 and weights.shape[0] == tasks else weights
     seeds = streams.instance_seeds(generator, starts * tasks)
     device = features.density.device
@@ -147,19 +170,23 @@ def restarts(
     if batch is None:
         objective: Objective = PopulationLoss(many, weights, terms)
     else:
-        objective = SampledLoss(many, weights, batch, generator=seeds)
+        objective = SampledLoss(many, weights, batch, target, generator=seeds)
     history = train(models, objective, steps, **settings)
+    if score is None:
+        exact = target is None and has_exact_loss(models, features)
+        score = PopulationLoss(many, weights, TERMS) if exact else FixedSampleLoss(features, one_task, target=target)
     with torch.no_grad():
-        loss = unchecked_population_loss(models, many, weights).view(starts, tasks)
-    return Restarts(models, loss, history)
+        loss = score(models)
+    require(loss.shape == (starts * tasks,), "score(models)", f"of shape {tuple(loss.shape)}", f"[{starts * tasks}]")
+    return Restarts(models, loss.view(starts, tasks), history)
 
 
-def success_rate(loss: Tensor, best: Tensor | None = None, within: float = 0.01) -> Tensor:
-    """Fraction [task] of the starts in loss [start, task] at most (1 + within) × best [task] (default: the lowest)."""
+def success_rate(
+    loss: Float[Tensor, "start task"], best: Float[Tensor, " task"] | None = None, within: float = 0.01
+) -> Float[Tensor, " task"]:
+    """Fraction [task] of the starts in loss [start, task] at most (1 + within) × best [task] (default: the lowest).
+
+    What the package calls a successful start; one that diverged (NaN) is none.
+    """
     best = loss.nan_to_num(nan=math.inf).min(0).values if best is None else best
     return (loss <= best * (1 + within)).double().mean(0)
-
-
-def stack_models(models: Sequence[ToyModel]) -> ToyModel:
-    """One model that holds copies of the instances of all, in order; they must agree in kind and sizes."""
-    return type(models[0]).from_weights(torch.cat([m.W for m in models]), torch.cat([m.b for m in models]))

@@ -18,11 +18,13 @@ PHASE_COLOURS = {  # of the extra feature
     Phase.IGNORED: "#e66101",
     Phase.DEDICATED: "#5e3c99",
     Phase.SUPERPOSITION: "#f7f2ea",
+    Phase.NOT_CONVERGED: "#999999",
 }
 PHASE_NAMES = {
     Phase.IGNORED: "extra feature ignored",
     Phase.DEDICATED: "extra feature has its own dimension",
     Phase.SUPERPOSITION: "superposition",
+    Phase.NOT_CONVERGED: "not converged",
 }
 
 
@@ -66,10 +68,12 @@ def partner_panel(ax: Axes, densities: Tensor, importances: Tensor, partner: Ten
     return mesh
 
 
-def phase_key(figure: Figure, **place: object) -> Legend:
-    """Legend of the phases' colours below the panels."""
-    handles = [Patch(facecolor=PHASE_COLOURS[k], edgecolor="0.5", lw=0.5, label=PHASE_NAMES[k]) for k in Phase]
-    return figure.legend(handles=handles, **{"loc": "outside lower center", "ncols": 3, **place})
+def phase_key(figure: Figure, *labels: Tensor, **place: object) -> Legend:
+    """Legend of the phases' colours below the panels; that of models that have not converged if labels hold some."""
+    missing = any((array(phases) == Phase.NOT_CONVERGED).any() for phases in labels)
+    shown = [phase for phase in Phase if phase != Phase.NOT_CONVERGED or missing]
+    handles = [Patch(facecolor=PHASE_COLOURS[k], edgecolor="0.5", lw=0.5, label=PHASE_NAMES[k]) for k in shown]
+    return figure.legend(handles=handles, **{"loc": "outside lower center", "ncols": len(handles), **place})
 
 
 def theory_lines(ax: Axes, n_features: int = 2, **style: object) -> list[Line2D]:
