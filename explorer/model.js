@@ -400,6 +400,12 @@ const model = (() => {
     for (let j = 0; j < n - 1; j++) overlap += (column(j).reduce((sum, w, h) => sum + w * mine[h], 0) / size) ** 2;
     return overlap > superposed ? 2 : 1;
   }
+  // Output i of one neuron that is never on: no slope moves it any more, so this is a plateau and no minimum. 1, 2, or 0 if there is none.
+  function dead(x) {
+    for (let i = 0; i < 2; i++) if (x[2 + i] + x[i] * x[i] + Math.max(0, x[0] * x[1]) < 1e-3 && Math.abs(x[i]) < 0.2) return i + 1;
+    return 0;
+  }
+  const SAME = 0.03, PUSHES = [[0.02, 0.01], [-0.02, 0.01], [0.02, -0.01], [-0.02, -0.01]];
   // Every local minimum up to the sign of W, lowest first: {W, b, loss, phase}
   function minima(p, r, points = 61, extent = 1.5) {
     const L = landscape(p, r, points, extent), found = [], importance = [1, r], densities = [p, p];
@@ -415,20 +421,27 @@ const model = (() => {
       bestBias(w1, w2, p, p); const b1 = bestBias.b;
       bestBias(w2, w1, p, p); const b2 = bestBias.b;
       const x = Float64Array.of(w1, w2, b1, b2);
-      polish(x, 1, 2, densities, importance);
-      x[0] -= 1e-3 * x[1]; x[1] -= 1e-3 * x[0]; // off saddles: two features in one dimension rather oppose each other
-      const value = polish(x, 1, 2, densities, importance);
+      let value = polish(x, 1, 2, densities, importance, 60);
+      if (dead(x) || nearest(x, found, SAME) >= 0) continue;
+      for (let tries = 0; tries < 6; tries++) { // pushes: what moves on was a saddle, or the slow floor of a valley
+        let lower = value, next = null;
+        for (const [dx, dy] of PUSHES) {
+          const y = Float64Array.of(x[0] + dx, x[1] + dy, x[2], x[3]), after = polish(y, 1, 2, densities, importance);
+          if (after < lower - 1e-10) { lower = after; next = y; }
+        }
+        if (!next) break;
+        value = lower; x.set(next);
+      }
       if (Math.abs(x[0]) > Math.abs(x[1]) ? x[0] < 0 : x[1] < 0) { x[0] = -x[0]; x[1] = -x[1]; }
-      const same = found.find(f => Math.max(Math.abs(f.W[0][0] - x[0]), Math.abs(f.W[0][1] - x[1])) < 2e-2 || Math.max(Math.abs(f.W[0][0] + x[0]), Math.abs(f.W[0][1] + x[1])) < 2e-2);
-      if (same) { if (value < same.loss) Object.assign(same, { W: [[x[0], x[1]]], b: [x[2], x[3]], loss: value }); continue; }
+      if (dead(x) || nearest(x, found, SAME) >= 0) continue;
       found.push({ W: [[x[0], x[1]]], b: [x[2], x[3]], loss: value });
     }
     for (const f of found) f.phase = phase(f.W);
     return found.sort((f, g) => f.loss - g.loss);
   }
   // Which minimum a start ends in: index into found, by distance up to sign; -1 if it is none of them
-  function nearest(x, found) {
-    let best = -1, far = 0.3;
+  function nearest(x, found, within = 0.3) {
+    let best = -1, far = within;
     found.forEach((f, k) => {
       for (const sign of [1, -1]) { const d = Math.hypot(x[0] - sign * f.W[0][0], x[1] - sign * f.W[0][1]); if (d < far) { far = d; best = k; } }
     });
@@ -447,6 +460,6 @@ const model = (() => {
     return x;
   }
 
-  return { loss, gradient, lossAt, outputLoss, closedLoss, pairLoss, landscape, minima, train, trainer, polish, bestBias, phase, nearest, start, unpack, dense };
+  return { loss, gradient, lossAt, outputLoss, closedLoss, pairLoss, landscape, minima, train, trainer, polish, bestBias, phase, nearest, dead, start, unpack, dense };
 })();
 if (typeof module !== 'undefined') module.exports = model;
