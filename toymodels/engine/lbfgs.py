@@ -8,9 +8,9 @@ L-BFGS: Nocedal & Wright, Numerical Optimization, algorithms 7.4 and 7.5, with a
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from toymodels.engine.compiled import fast
+from toymodels.engine.compiled import fast, parallel
 from toymodels.engine.linear import linear_loss_and_gradient
 from toymodels.engine.series import loss_and_gradient, work_size
 
@@ -164,7 +164,7 @@ def _minimise_one(W, b, p, importance, relu, coactive, terms, iterations, tolera
     return loss, used
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@parallel
 def minimise(W, b, p, importance, relu, coactive, terms, iterations, tolerance):
     """Minimise every model in place; W [instance, hidden, feature], b, p, importance [instance, feature].
 
