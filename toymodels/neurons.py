@@ -1,7 +1,7 @@
 """Models with a hidden ReLU: minima on nearly exact samples, and what their neurons stand for (paper, sections 7, 8).
 
-A model is a vector theta = (W1, then W2 unless tied, b, then c if biased), flattened; `weights` takes it apart. Training
-and comparing use different scrambles of the sample, so that no model lives off the rows that it was fitted to.
+A model is a vector theta = (W1, then W2 unless tied, b, then c if biased), flattened; `weights` takes it apart.
+Training and comparing use different scrambles of the sample, so that no model lives off the rows it was fitted to.
 """
 
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class Problem(NamedTuple):
 
 
 def weights(problem: Problem, theta: Array) -> tuple[Array, Array, Array, Array]:
-    """W1 [..., hidden, feature], W2 [..., feature, hidden], b [..., feature] and c [..., hidden] of theta [..., parameter]."""
+    """W1 [..., hidden, feature], W2 [..., feature, hidden], b [..., feature], c [..., hidden] of theta [..., parameter]."""
     n, m = len(problem.importance), problem.n_hidden
     W1 = theta[..., : m * n].reshape(*theta.shape[:-1], m, n)
     at = m * n if problem.tied else 2 * m * n
@@ -63,14 +63,22 @@ def sampled_loss(problem: Problem, density: float, theta: Array, rows: int = 1 <
     return hidden.losses(np.atleast_2d(theta), *sample, problem.importance.astype(np.float32), *problem.flags)[0]
 
 
-def measured(problem: Problem, density: float, theta: Array, rows: int = 1 << 17, scrambles: int = 4) -> tuple[Array, Array]:
+def measured(
+    problem: Problem, density: float, theta: Array, rows: int = 1 << 17, scrambles: int = 4
+) -> tuple[Array, Array]:
     """Loss [instance] and its standard error, from independent scrambles that nothing was trained on."""
     losses = np.stack([sampled_loss(problem, density, theta, rows, MEASURE + k) for k in range(scrambles)])
     return losses.mean(0), losses.std(0, ddof=1) / np.sqrt(scrambles)
 
 
 def fit(
-    problem: Problem, density: float, theta: Array, rows: int, iterations: int = 300, tolerance: float = 1e-6, seed: int = TRAIN
+    problem: Problem,
+    density: float,
+    theta: Array,
+    rows: int,
+    iterations: int = 300,
+    tolerance: float = 1e-6,
+    seed: int = TRAIN,
 ) -> Array:
     """theta [instance, parameter] after L-BFGS on a stratified sample."""
     sample = stratified(len(problem.importance), density, rows, seed, problem.absolute)
@@ -79,8 +87,10 @@ def fit(
     return theta
 
 
-def race(problem: Problem, density: float, number: int, seed: int, first: int = 0, near: float = 1.03) -> dict[str, Array]:
-    """Random starts, minimised on 1,024 rows; those near the lowest once more on 4,096. Ordered by loss on other rows."""
+def race(
+    problem: Problem, density: float, number: int, seed: int, first: int = 0, near: float = 1.03
+) -> dict[str, Array]:
+    """Random starts, minimised on 1,024 rows; those near the lowest again on 4,096. Ordered by loss on other rows."""
     theta = fit(problem, density, starts(problem, number, seed, first), 1024, 150, 1e-5)
     loss = sampled_loss(problem, density, theta, 1 << 14)
     close = loss < near * loss.min()
@@ -101,8 +111,11 @@ def kicked(problem: Problem, theta: Array, kicks: int, seed: int) -> Array:
     return pack(problem, W1, W2, b, c)
 
 
-def improve(problem: Problem, density: float, theta: Array, kicks: int, seed: int, keep: int = 2, rows: int = 1 << 16) -> dict[str, Array]:
-    """Lowest models reachable from theta [candidate, parameter] by minimising and by kicks of the best; `keep` of them."""
+def improve(
+    problem: Problem, density: float, theta: Array, kicks: int, seed: int, keep: int = 2, rows: int = 1 << 16
+) -> dict[str, Array]:
+    """The `keep` lowest models reached from theta [candidate, parameter] by minimising and by kicks of the best."""
+
     def lowest(pool: Array, number: int) -> Array:
         loss = sampled_loss(problem, density, pool)
         order = np.argsort(loss)
@@ -111,7 +124,9 @@ def improve(problem: Problem, density: float, theta: Array, kicks: int, seed: in
 
     pool = lowest(fit(problem, density, theta, 4096, 150), 6)
     if kicks:
-        pool = lowest(np.concatenate([pool, fit(problem, density, kicked(problem, pool[:3], kicks, seed), 4096, 150)]), 6)
+        pool = lowest(
+            np.concatenate([pool, fit(problem, density, kicked(problem, pool[:3], kicks, seed), 4096, 150)]), 6
+        )
     pool = lowest(fit(problem, density, pool, rows // 4, 200, 1e-6), keep)
     pool = fit(problem, density, pool, rows, 200, 1e-7, TRAIN + 2)
     loss, error = measured(problem, density, pool)
@@ -119,8 +134,10 @@ def improve(problem: Problem, density: float, theta: Array, kicks: int, seed: in
     return {"theta": pool[order], "loss": loss[order], "error": error[order]}
 
 
-def carried(problem: Problem, densities: list[float], theta: Array, seed: int, kicks: int = 8, rows: int = 1 << 15) -> dict[str, Array]:
-    """Models carried along densities, with kicks on the way there and without on the way back; the best of each density.
+def carried(
+    problem: Problem, densities: list[float], theta: Array, seed: int, kicks: int = 8, rows: int = 1 << 15
+) -> dict[str, Array]:
+    """Models carried along densities, with kicks on the way there and none on the way back; the best of each density.
 
     theta [candidate, parameter]: where the first density begins. Arrays [density, ...].
     """
@@ -134,7 +151,15 @@ def carried(problem: Problem, densities: list[float], theta: Array, seed: int, k
     return {name: np.stack([found[name][0] for found in back[::-1]]) for name in ("theta", "loss", "error")}
 
 
-def crossing(problem: Problem, low: Array, high: Array, between: tuple[float, float], rows: int = 1 << 16, scrambles: int = 4, steps: int = 9) -> dict[str, Array]:
+def crossing(
+    problem: Problem,
+    low: Array,
+    high: Array,
+    between: tuple[float, float],
+    rows: int = 1 << 16,
+    scrambles: int = 4,
+    steps: int = 9,
+) -> dict[str, Array]:
     """Density at which the branch of theta `low` and that of `high` have one loss: bisected, on common rows.
 
     `low` is the lower one at between[0], `high` at between[1]; both are carried to each density by minimising on the
@@ -200,7 +225,7 @@ def rescaled(W1: Array, W2: Array) -> tuple[Array, Array]:
 
 
 def shares(W1: Array, W2: Array) -> Array:
-    """abs(W1_ai W2_ia) of neuron a as shares of the neuron's sum: how much it stands for each feature. [..., hidden, feature]"""
+    """abs(W1_ai W2_ia) as shares of neuron a's sum: how much it stands for each feature. [..., hidden, feature]"""
     product = np.abs(W1 * W2.swapaxes(-1, -2))
     return product / np.maximum(product.sum(-1, keepdims=True), 1e-30)
 
@@ -211,7 +236,7 @@ def participation(W1: Array) -> Array:
 
 
 class Motif(NamedTuple):
-    """Neuron `shared` stores a strong and a weak feature, asymmetrically; neuron `inhibits` holds the weak output down."""
+    """Neuron `shared` stores a strong and a weak feature; neuron `inhibits` holds the weak output down."""
 
     shared: int
     inhibits: int
@@ -219,10 +244,12 @@ class Motif(NamedTuple):
     weak: int
 
 
-def motifs(W1: Array, W2: Array, ratio: float = 2.0, match: float = 0.3, small: float = 0.1, inhibition: float = 0.25) -> list[Motif]:
+def motifs(
+    W1: Array, W2: Array, ratio: float = 2.0, match: float = 0.3, small: float = 0.1, inhibition: float = 0.25
+) -> list[Motif]:
     """The asymmetric motif (paper, section 8) in one model W1 [hidden, feature], W2 [feature, hidden].
 
-    Neuron a has exactly two features with abs(W1) above `small` of its largest; their weights differ by a factor above
+    Neuron a has exactly two features with abs(W1) above `small` of its largest; their weights differ by more than
     `ratio`; the outputs are reversed, so that in × out agrees within `match` of the larger. Neuron b takes the strong
     feature with the same sign and enters the weak one's output negatively, with at least `inhibition` of the
     interference W1_as W2_wa that a causes there.
@@ -239,7 +266,7 @@ def motifs(W1: Array, W2: Array, ratio: float = 2.0, match: float = 0.3, small: 
             continue
         disturbance = W1[a, strong] * W2[weak, a]
         for b in range(len(W1)):
-            if b != a and W1[b, strong] * W1[a, strong] > 0.0:
-                if W1[b, strong] * W2[weak, b] * np.sign(disturbance) < -inhibition * abs(disturbance):
-                    found.append(Motif(a, b, int(strong), int(weak)))
+            driven = b != a and W1[b, strong] * W1[a, strong] > 0.0
+            if driven and W1[b, strong] * W2[weak, b] * np.sign(disturbance) < -inhibition * abs(disturbance):
+                found.append(Motif(a, b, int(strong), int(weak)))
     return found

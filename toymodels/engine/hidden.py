@@ -1,4 +1,4 @@
-"""Models with a hidden ReLU, compiled: loss and gradient on weighted rows or on fresh ones, and L-BFGS on a fixed sample.
+"""Models with a hidden ReLU: loss and gradient on weighted rows or on fresh ones, and L-BFGS on weighted rows.
 
 h = ReLU(W1 x + c), y = ReLU(W2 h + b), target x or |x|. A tied model is W2 = W1ᵀ: the gradients by W1 and W2ᵀ add up.
 Rows are float32, handled ROWS at a time; sums over rows are kept in LANES and given to float64 after every block, so
@@ -8,7 +8,7 @@ that half a million rows lose nothing. Arithmetic is strict: a result has the sa
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from toymodels.engine.compiled import ONE, ZERO, fast
 from toymodels.engine.draws import STEP, mixed
@@ -59,7 +59,7 @@ def _rectify(h):
 
 @fast
 def _errors(out, x, weight, importance, absolute, squares, sums):
-    """out = W2 h + b becomes the derivative of the weighted squared errors; adds errors and derivatives to the lanes."""
+    """out = W2 h + b becomes the derivative of the weighted squared errors; adds both to the lanes."""
     for i in range(ZERO, np.uint64(x.shape[0])):
         scale = importance[i]
         for r in range(ZERO, END):
@@ -188,7 +188,9 @@ def on_rows(theta, gradient, x, weight, importance, hidden, tied, biased, absolu
 
 
 @fast
-def on_fresh_rows(theta, gradient, seed, start, batch, density, signed, importance, hidden, tied, biased, absolute, space):
+def on_fresh_rows(
+    theta, gradient, seed, start, batch, density, signed, importance, hidden, tied, biased, absolute, space
+):
     """The same on `batch` rows (a multiple of ROWS) that are drawn here, from row `start` of the stream on."""
     n = importance.size
     W1, c, W2, b = _unpack(theta, hidden, n, tied, biased)
@@ -201,33 +203,47 @@ def on_fresh_rows(theta, gradient, seed, start, batch, density, signed, importan
     return loss
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@njit(cache=True, error_model="numpy")
 def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
     """Loss [instance] and gradient [instance, parameter] at theta on the same weighted rows."""
     loss, gradient = np.empty(len(theta)), np.empty_like(theta)
-    for k in prange(len(theta)):
+    for k in range(len(theta)):
         space = _space(hidden, importance.size)
         loss[k] = on_rows(theta[k], gradient[k], x, weight, importance, hidden, tied, biased, absolute, space)
     return loss, gradient
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@njit(cache=True, error_model="numpy")
 def adam(theta, seeds, start, density, signed, importance, hidden, tied, biased, absolute, batch, rates, decay):
     """Adam(W) in place on fresh batches, one step for each of rates; seeds [instance]. Returns the last losses."""
     last = np.empty(len(theta))
-    for k in prange(len(theta)):
+    for k in range(len(theta)):
         space, gradient = _space(hidden, importance.size), np.empty(theta.shape[1])
         mean, square = np.zeros_like(gradient), np.zeros_like(gradient)
         for t in range(len(rates)):
             first = start + t * batch
             last[k] = on_fresh_rows(
-                theta[k], gradient, seeds[k], first, batch, density, signed, importance, hidden, tied, biased, absolute, space
+                theta[k],
+                gradient,
+                seeds[k],
+                first,
+                batch,
+                density,
+                signed,
+                importance,
+                hidden,
+                tied,
+                biased,
+                absolute,
+                space,
             )
             keep_1, keep_2 = 1.0 - 0.9 ** (t + 1), 1.0 - 0.999 ** (t + 1)
             for i in range(gradient.size):
                 mean[i] += 0.1 * (gradient[i] - mean[i])
                 square[i] += 0.001 * (gradient[i] * gradient[i] - square[i])
-                theta[k, i] -= rates[t] * (mean[i] / keep_1 / (math.sqrt(square[i] / keep_2) + 1e-8) + decay * theta[k, i])
+                theta[k, i] -= rates[t] * (
+                    mean[i] / keep_1 / (math.sqrt(square[i] / keep_2) + 1e-8) + decay * theta[k, i]
+                )
     return last
 
 
@@ -278,14 +294,14 @@ def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, 
     return loss, used
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@njit(cache=True, error_model="numpy")
 def minimise(theta, x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance):
     """L-BFGS on the same weighted rows for every row of theta, in place; loss [instance], iterations used [instance].
 
     Stops a model when five steps in a row lower its loss by less than the fraction `tolerance`, or after `iterations`.
     """
     loss, used = np.empty(len(theta)), np.empty(len(theta), np.int64)
-    for k in prange(len(theta)):
+    for k in range(len(theta)):
         loss[k], used[k] = _minimise_one(
             theta[k], x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance
         )

@@ -21,7 +21,9 @@ def polysemantic(W: NDArray, share: float = 0.3) -> NDArray:
     return (size > share * size.max(1, keepdims=True)).sum(1) > 1
 
 
-def stack(axes: Axes, W: NDArray, colors: list | None = None, shade: NDArray | None = None, absolute: bool = False) -> None:
+def stack(
+    axes: Axes, W: NDArray, colors: list | None = None, shade: NDArray | None = None, absolute: bool = False
+) -> None:
     """Stack plot: a column for each neuron of W [hidden, feature], a rectangle for each weight, negative ones below 0.
 
     colors [feature]: one each by default. shade [hidden]: 0 (white) to 1 behind the neuron. absolute: abs(w) upwards.
