@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from toymodels import streams
+from toymodels.checks import require
 from toymodels.engine import hidden
 from toymodels.samples import stratified
 
@@ -34,7 +35,7 @@ class Problem(NamedTuple):
 
 
 def weights(problem: Problem, theta: Array) -> tuple[Array, Array, Array, Array]:
-    """W1 [..., hidden, feature], W2 [..., feature, hidden], b [..., feature], c [..., hidden] of theta [..., parameter]."""
+    """W1 [..., hidden, feature], W2 [..., feature, hidden], b [..., feature], c [..., hidden] of theta."""
     n, m = len(problem.importance), problem.n_hidden
     W1 = theta[..., : m * n].reshape(*theta.shape[:-1], m, n)
     at = m * n if problem.tied else 2 * m * n
@@ -135,20 +136,27 @@ def improve(
 
 
 def carried(
-    problem: Problem, densities: list[float], theta: Array, seed: int, kicks: int = 8, rows: int = 1 << 15
+    problem: Problem,
+    densities: list[float],
+    theta: Array,
+    seed: int,
+    kicks: int = 8,
+    rows: int = 1 << 15,
+    back: bool = True,
 ) -> dict[str, Array]:
-    """Models carried along densities, with kicks on the way there and none on the way back; the best of each density.
+    """Models carried along densities, with kicks on the way there and none on the way back (if any); the best of each.
 
     theta [candidate, parameter]: where the first density begins. Arrays [density, ...].
     """
-    there, back = [], []
+    there, again = [], []
     for k, density in enumerate(densities):
         there.append(improve(problem, density, theta, kicks, seed + k, rows=rows))
         theta = there[-1]["theta"]
-    for density, found in zip(densities[::-1], there[::-1], strict=True):
-        back.append(improve(problem, density, np.concatenate([theta, found["theta"]]), 0, seed, rows=rows))
-        theta = back[-1]["theta"]
-    return {name: np.stack([found[name][0] for found in back[::-1]]) for name in ("theta", "loss", "error")}
+    for density, found in zip(densities[::-1], there[::-1], strict=True) if back else ():
+        again.append(improve(problem, density, np.concatenate([theta, found["theta"]]), 0, seed, rows=rows))
+        theta = again[-1]["theta"]
+    best = again[::-1] if back else there
+    return {name: np.stack([found[name][0] for found in best]) for name in ("theta", "loss", "error")}
 
 
 def crossing(
@@ -210,7 +218,7 @@ def monosemantic_loss(problem: Problem, density: float) -> float:
 
 
 def monosemantic(problem: Problem, density: float) -> Array:
-    """That model: ReLU(x_i) + ReLU(-x_i) for the m/2 most important features, the mean p/2 for the others. [parameter]"""
+    """That model, [parameter]: ReLU(x_i) + ReLU(-x_i) for the m/2 most important features, else the mean p/2."""
     n, m = len(problem.importance), problem.n_hidden
     W1, W2, b = np.zeros((m, n)), np.zeros((n, m)), np.full(n, density / 2.0)
     for i in range(m // 2):
@@ -225,7 +233,7 @@ def rescaled(W1: Array, W2: Array) -> tuple[Array, Array]:
 
 
 def shares(W1: Array, W2: Array) -> Array:
-    """abs(W1_ai W2_ia) as shares of neuron a's sum: how much it stands for each feature. [..., hidden, feature]"""
+    """abs(W1_ai W2_ia) as shares of neuron a's sum: what it stands for. [..., hidden, feature]"""
     product = np.abs(W1 * W2.swapaxes(-1, -2))
     return product / np.maximum(product.sum(-1, keepdims=True), 1e-30)
 
@@ -270,3 +278,42 @@ def motifs(
             if driven and W1[b, strong] * W2[weak, b] * np.sign(disturbance) < -inhibition * abs(disturbance):
                 found.append(Motif(a, b, int(strong), int(weak)))
     return found
+
+
+def trained(
+    problem: Problem,
+    density: float,
+    number: int,
+    seed: int,
+    optimiser: str = "lbfgs",
+    steps: int = 400,
+    first: int = 0,
+    rows: int = 4096,
+    batch: int = 256,
+    rate: float = 3e-3,
+) -> dict[str, Array]:
+    """Random starts, trained: theta [start, parameter] and loss [start] on other rows.
+
+    optimiser: "lbfgs" on `rows` stratified rows, at most `steps` iterations; "adam" for `steps` steps on fresh batches,
+    the rate falling to a hundredth over the last third. Raises ValueError for another name.
+    """
+    require(optimiser in ("lbfgs", "adam"), "optimiser", optimiser, "'lbfgs' or 'adam'")
+    theta = starts(problem, number, seed, first)
+    if optimiser == "lbfgs":
+        theta = fit(problem, density, theta, rows, steps)
+    else:
+        seeds = streams.derived_seeds(seed + 1, torch.arange(first, first + number)).numpy().view(np.uint64)
+        rates, last = np.full(steps, rate), steps // 3
+        rates[steps - last :] *= np.geomspace(1.0, 0.01, last)
+        p, weight = np.full(len(problem.importance), density, np.float32), problem.importance.astype(np.float32)
+        hidden.adam(theta, seeds, 0, p, problem.absolute, weight, *problem.flags, batch, rates, 0.0)
+    return {"theta": theta, "loss": sampled_loss(problem, density, theta, 1 << 14)}
+
+
+def difference(
+    problem: Problem, density: float, theta: Array, other: Array, rows: int = 1 << 16, scrambles: int = 4
+) -> tuple[float, float]:
+    """Loss of theta less that of another model on the same rows, and its standard error over scrambles."""
+    both = np.stack([theta, other])
+    gains = np.array([-np.diff(sampled_loss(problem, density, both, rows, MEASURE + k))[0] for k in range(scrambles)])
+    return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(scrambles))
