@@ -8,7 +8,6 @@ that half a million rows lose nothing. Arithmetic is strict: a result has the sa
 import math
 
 import numpy as np
-from numba import njit
 
 from toymodels.engine.compiled import ONE, ZERO, fast
 from toymodels.engine.draws import STEP, mixed
@@ -203,7 +202,7 @@ def on_fresh_rows(
     return loss
 
 
-@njit(cache=True, error_model="numpy")
+@fast
 def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
     """Loss [instance] and gradient [instance, parameter] at theta on the same weighted rows."""
     loss, gradient = np.empty(len(theta)), np.empty_like(theta)
@@ -213,7 +212,7 @@ def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
     return loss, gradient
 
 
-@njit(cache=True, error_model="numpy")
+@fast
 def adam(theta, seeds, start, density, signed, importance, hidden, tied, biased, absolute, batch, rates, decay):
     """Adam(W) in place on fresh batches, one step for each of rates; seeds [instance]. Returns the last losses."""
     last = np.empty(len(theta))
@@ -294,7 +293,7 @@ def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, 
     return loss, used
 
 
-@njit(cache=True, error_model="numpy")
+@fast
 def minimise(theta, x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance):
     """L-BFGS on the same weighted rows for every row of theta, in place; loss [instance], iterations used [instance].
 
