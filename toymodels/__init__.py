@@ -32,7 +32,7 @@ from toymodels.metrics import (
     phase_labels,
     represented,
 )
-from toymodels.minima import minimise, search
+from toymodels.minima import Branch, crossing, follow, minimise, relax, search
 from toymodels.models import (
     AbsoluteValueModel,
     LinearModel,
