@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from toymodels import streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
-from toymodels.data import Features, SharedByBoth, SharedByExample, law
+from toymodels.data import Features, law
 from toymodels.engine import lbfgs
 from toymodels.metrics import feature_norms
 from toymodels.models import LinearModel, ReLUModel, ToyModel, stack_models
-from toymodels.population import population_loss
+from toymodels.population import exact_loss, population_loss
 from toymodels.training import Restarts, best_start
 
 PUSH = 1e-3  # length of the step off a stationary point: see relax
@@ -50,20 +50,17 @@ def minimise(
     require(type(model) in kinds, "model", type(model).__name__, "LinearModel or ReLUModel, which have an exact loss")
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
     W, b = model.W.detach().double().numpy().copy(), model.b.detach().double().numpy().copy()
-    coactive = type(features) in (SharedByExample, SharedByBoth)  # the one kind of states that the kernels know
-    chance, density = law(features, len(W))
-    one_state = coactive or (chance.shape[1] == 1 and not features.signed)
-    require(one_state, "features", type(features).__name__, "independent features, or one bit for all of an example")
-    p = (features.for_instances(len(W)).density if coactive else density[:, 0]).contiguous().numpy()
+    exact_loss(model, features)
+    chance, density = (values.contiguous().numpy() for values in law(features, len(W)))
     weights = importance_tensor(importance, model.n_features, len(W), features.density).contiguous().numpy()
-    settings = type(model) is ReLUModel, coactive, terms, iterations, tolerance
+    settings = type(model) is ReLUModel, 0.0 if features.signed else 0.5, terms, iterations, tolerance
     loss, used = torch.empty(len(W), dtype=torch.float64), torch.empty(len(W), dtype=torch.int64)
     block = max(64, len(W) // 100 if progress else len(W))
     label = progress if isinstance(progress, str) else None
     for first in tqdm(range(0, len(W), block), desc=label, disable=not progress, mininterval=1.0):
         rows = slice(first, first + block)
         with parallel_chunksize(1 if model.n_features >= 8 else 0):  # large models one by one: their times differ
-            results = lbfgs.minimise(W[rows], b[rows], p[rows], weights[rows], *settings)
+            results = lbfgs.minimise(W[rows], b[rows], chance[rows], density[rows], weights[rows], *settings)
         loss[rows], used[rows] = map(torch.from_numpy, results)
     model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
     return (loss, used) if return_iterations else loss
@@ -191,7 +188,7 @@ def levels(loss: Tensor, apart: float = 1e-4) -> Tensor:
 
 @dataclass(frozen=True)
 class Branch:
-    """Local minima followed along lines of settings: loss [point, line], W [point, line, ...], b [point, line, feature].
+    """Local minima along lines of settings: loss [point, line], W [point, line, ...], b [point, line, feature].
 
     alive [point, line]: the minimum still exists there; where it does not, loss, W and b are NaN.
     """
