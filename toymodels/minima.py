@@ -233,20 +233,45 @@ def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Bran
 
 
 def crossing(
-    first: ToyModel, second: ToyModel, at: Callable[[Tensor], Setting], low: Tensor, high: Tensor, rounds: int = 24
+    first: ToyModel,
+    second: ToyModel,
+    at: Callable[[Tensor], Setting],
+    low: Tensor,
+    high: Tensor,
+    rounds: int = 24,
+    **settings: object,
 ) -> tuple[Tensor, ToyModel, ToyModel]:
     """Where the losses of two branches cross between low and high [instance], by bisection; and both models there.
 
     first and second: solutions at low and at high, where each is the lower one. at(x): features and importance at the
-    values x [instance]. The answer is good to (high - low) / 2^rounds if both minima exist between.
+    values x [instance]; settings go to relax. Good to (high - low) / 2^rounds if both minima exist between.
     """
-    first, second = first.select(slice(None)), second.select(slice(None))
+
+    def at_middle() -> tuple[list[ToyModel], Tensor, Tensor]:
+        here = [model.select(slice(None)) for model in (first, second)]
+        loss = torch.stack([relax(model, *at((low + high) / 2), **settings) for model in here])
+        moved = torch.stack(
+            [(new.W - old.W).flatten(1).norm(dim=1) for new, old in zip(here, (first, second), strict=True)]
+        )
+        return here, loss, moved.detach()
+
     for _ in range(count("rounds", rounds)):
+        here, loss, moved = at_middle()
+        merged = (loss[0] - loss[1]).abs() <= 1e-9 * loss[
+            0
+        ]  # one has ended and fallen into the other: the one that moved
+        before = torch.where(merged, moved[0] <= moved[1], loss[0] < loss[1])
         middle = (low + high) / 2
-        loss = torch.stack([relax(model, *at(middle)) for model in (first, second)])
-        before = loss[0] <= loss[1]
         low, high = torch.where(before, middle, low), torch.where(before, high, middle)
+        first, second = _where(before, here[0], first), _where(before, second, here[1])
+    first, second = at_middle()[0]
     return (low + high) / 2, first, second
+
+
+def _where(chosen: Tensor, model: ToyModel, other: ToyModel) -> ToyModel:
+    """The instances of model where chosen [instance], else those of other."""
+    index = torch.arange(len(chosen)) + torch.where(chosen, 0, len(chosen))
+    return stack_models([model, other]).select(index)
 
 
 @dataclass(frozen=True)
@@ -264,24 +289,29 @@ class Transition:
     gap: float
 
 
-def transitions(best: ToyModel, x: Tensor, at: Callable[[Tensor], Setting], rounds: int = 24) -> list[Transition]:
+def transitions(
+    best: ToyModel, x: Tensor, at: Callable[[Tensor], Setting], rounds: int = 24, **settings: object
+) -> list[Transition]:
     """The first-order transitions between the lowest minima `best` [point] found at the points x of a line.
 
     Between neighbours, the solution of each is followed to the other. If both arrive as low as the other (1e-6 of the
     loss), they are one branch; if not, the two cross in between: see crossing. at(x): features and importance.
-    So the points must lie closer than the range over which both minima exist.
+    So the points must lie closer than the range over which both minima exist. settings go to relax.
     """
+    terms = settings.get("terms", 32)
     left, right = at(x[:-1]), at(x[1:])
     first, second = best.select(slice(0, -1)), best.select(slice(1, None))
     rises = []
     for model, target, home in ((first, second, right), (second, first, left)):
-        known = minimise(target.select(slice(None)), *home, iterations=0)
-        rises.append(relax(model.select(slice(None)), *home) > (1 + 1e-6) * known)
+        known = minimise(target.select(slice(None)), *home, iterations=0, terms=terms)
+        rises.append(relax(model.select(slice(None)), *home, **settings) > (1 + 1e-6) * known)
     change = (rises[0] | rises[1]).nonzero().flatten()
     if len(change) == 0:
         return []
-    place, first, second = crossing(best.select(change), best.select(change + 1), at, x[change], x[change + 1], rounds)
-    loss = torch.stack([minimise(model, *at(place), iterations=0) for model in (first, second)])
+    place, first, second = crossing(
+        best.select(change), best.select(change + 1), at, x[change], x[change + 1], rounds, **settings
+    )
+    loss = torch.stack([minimise(model, *at(place), iterations=0, terms=terms) for model in (first, second)])
     gap = (loss[0] - loss[1]).abs() / loss[0]
     jump = (feature_norms(first.W.detach()) - feature_norms(second.W.detach())).abs().max(-1).values
     ends = [[model.select([k]) for model in (first, second)] for k in range(len(change))]

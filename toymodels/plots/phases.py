@@ -59,11 +59,10 @@ def diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, values: np.n
 
 
 def linear_diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, colours: np.ndarray) -> QuadMesh:
-    """colours [density, importance, 3] over linear axes, dense on the left."""
+    """colours [density, importance, 3] over linear axes, sparse on the left."""
     mesh = ax.pcolormesh(
         array(densities), array(importances), colours.transpose(1, 0, 2), shading="nearest", rasterized=True
     )
-    ax.invert_xaxis()
     for spine in ax.spines.values():
         spine.set_visible(True)
     return mesh
