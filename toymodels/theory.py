@@ -101,7 +101,7 @@ def boundary_above(density: Values) -> Cells:
     return 1 / boundary_below(density)
 
 
-def setting(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> Setting:
+def setting(density: Values, importance: Values, n_features: int = 2) -> Setting:
     """Features of one density and importances (1, ..., 1, r), density and r broadcast to [point]."""
     p, r = (torch.as_tensor(v, dtype=torch.float64) for v in (density, importance))
     p, r = (v.flatten() for v in torch.broadcast_tensors(p, r))
@@ -121,7 +121,7 @@ def solutions(name: str, density: Float64[Tensor, " point"], n_features: int = 2
 
 
 def relaxed(
-    density: Tensor, importance: Tensor, n_features: int = 2, names: tuple[str, ...] | None = None, terms: int = 8
+    density: Values, importance: Values, n_features: int = 2, names: tuple[str, ...] | None = None, terms: int = 8
 ) -> tuple[Float64[Tensor, " point"], ReLUModel]:
     """The lowest of the minima that the named solutions (default: the canonical ones) relax to: losses and models.
 
@@ -137,7 +137,7 @@ def relaxed(
     return losses.min(0).values, ReLUModel.from_weights(W, b)
 
 
-def linear_loss(importance: Tensor, density: Tensor | float, n_hidden: int) -> Tensor:
+def linear_loss(importance: Float[Tensor, " feature"], density: Values, n_hidden: int) -> Float64[Tensor, "*density"]:
     """Lowest loss of a LinearModel on independent features of one density, importance [feature] in falling order.
 
     The n_hidden most important are kept, each other one costs I (p/3 - p²/4) with bias p/2 (paper, section 2).
