@@ -176,11 +176,7 @@ def relax(
     return loss.min(0).values
 
 
-<<<<<<< HEAD
-def levels(loss: Tensor, apart: float = 1e-4) -> Tensor:
-=======
 def levels(loss: Float[Tensor, "start task"], apart: float = 1e-4) -> Int64[Tensor, "start task"]:
->>>>>>> main
     """Which minimum each start ended in: loss [start, task] -> 0 for the lowest, 1 for the next, ... [start, task].
 
     Two starts are in the same minimum (or in mirror images of it) unless a gap of the fraction `apart` lies between.
@@ -241,17 +237,6 @@ def crossing(
     first: ToyModel,
     second: ToyModel,
     at: Callable[[Tensor], Setting],
-<<<<<<< HEAD
-    low: Tensor,
-    high: Tensor,
-    rounds: int = 24,
-    **settings: object,
-) -> tuple[Tensor, ToyModel, ToyModel]:
-    """Where the losses of two branches cross between low and high [instance], by bisection; and both models there.
-
-    first and second: solutions at low and at high, where each is the lower one. at(x): features and importance at the
-    values x [instance]; settings go to relax. Good to (high - low) / 2^rounds if both minima exist between.
-=======
     low: Float[Tensor, " line"],
     high: Float[Tensor, " line"],
     rounds: int = 24,
@@ -261,7 +246,6 @@ def crossing(
 
     first and second: solutions at low and at high, where each is the lower one. at(x): features and importance at the
     values x [line]; settings go to relax. Good to (high - low) / 2^rounds if both minima exist between.
->>>>>>> main
     """
 
     def at_middle() -> tuple[list[ToyModel], Tensor, Tensor]:
@@ -274,14 +258,8 @@ def crossing(
 
     for _ in range(count("rounds", rounds)):
         here, loss, moved = at_middle()
-<<<<<<< HEAD
-        merged = (loss[0] - loss[1]).abs() <= 1e-9 * loss[
-            0
-        ]  # one has ended and fallen into the other: the one that moved
-=======
         # equal losses: one of the minima has ended and its model fallen into the other, the one that moved farther
         merged = (loss[0] - loss[1]).abs() <= 1e-9 * loss[0]
->>>>>>> main
         before = torch.where(merged, moved[0] <= moved[1], loss[0] < loss[1])
         middle = (low + high) / 2
         low, high = torch.where(before, middle, low), torch.where(before, high, middle)
@@ -312,11 +290,7 @@ class Transition:
 
 
 def transitions(
-<<<<<<< HEAD
-    best: ToyModel, x: Tensor, at: Callable[[Tensor], Setting], rounds: int = 24, **settings: object
-=======
     best: ToyModel, x: Float[Tensor, " point"], at: Callable[[Tensor], Setting], rounds: int = 24, **settings: object
->>>>>>> main
 ) -> list[Transition]:
     """The first-order transitions between the lowest minima `best` [point] found at the points x of a line.
 
