@@ -1,4 +1,4 @@
-"""Pairs of features: closed forms against the exact loss, names of arrangements, the grid of density and correlation."""
+"""Pairs of features: closed forms and the exact loss, names of arrangements, the grid of density and correlation."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_one_dropped_feature_is_no_merged_pair():
 
 @pytest.mark.parametrize("pairs", [[[0, 4]], [[0]], [[0, 1, 2]]])
 def test_pairs_that_are_none_are_refused(pairs):
-    with pytest.raises(ValueError, match="pairs is .*; allowed: lists of two features"):
+    with pytest.raises(ValueError, match=r"pairs is .*; allowed: lists of two features"):
         sets.pair_cosines(torch.ones(2, 4), pairs)
 
 
