@@ -61,7 +61,7 @@ from toymodels.models import (
 from toymodels.population import population_loss
 from toymodels.representation import readout_accuracy, represented_features
 from toymodels.sweeps import PhaseDiagram, phase_diagram
-from toymodels.training import History, Restarts, restarts, success_rate, train
+from toymodels.training import History, Restarts, outcomes, restarts, success_rate, train
 
 __version__ = "0.1.0"
 
@@ -91,6 +91,7 @@ __all__ = [
     "in_superposition",
     "interference",
     "minimise",
+    "outcomes",
     "phase_diagram",
     "phase_labels",
     "population_loss",

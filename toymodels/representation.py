@@ -62,6 +62,7 @@ def represented_features(
     samples: int = 1000,
     generator: streams.Source | None = None,
     credit_constant: bool = True,
+    null_scale: float = 1.0,
     return_p_values: bool = False,
 ) -> Declared | tuple[Declared, Float64[Tensor, "instance feature"]]:
     """Which features a trained model represents: bool [instance, feature], by comparison with untrained models.
@@ -73,7 +74,8 @@ def represented_features(
     (default: 1,000, or n_features/level if that is more: as many as it takes to declare a single feature of n).
     generator: source of one seed for inputs and references (None: a fixed seed, so that the answer depends on model
     and data alone). credit_constant: False compares with untrained models as they are; a model that answers the mean
-    of a feature can then pass for one that represents it. return_p_values: also give the p-values
+    of a feature can then pass for one that represents it. null_scale: of the untrained models' weights, as a multiple
+    of Xavier's, a free choice of the definition that its answer depends on. return_p_values: also give the p-values
     [instance, feature], each feature on its own.
     Raises ValueError as readout_accuracy, and for a level or a number of references out of range.
     """
@@ -83,7 +85,9 @@ def represented_features(
     _check(model, features, epsilon, samples)
     seed = _seed(generator)
     sizes = model.n_features, model.n_hidden, references
-    untrained = type(model)(*sizes, generator=streams.derived_seeds(int(seed), torch.arange(references)))
+    untrained = type(model)(
+        *sizes, generator=streams.derived_seeds(int(seed), torch.arange(references)), init_scale=null_scale
+    )
     p_values = torch.empty(model.n_instances, model.n_features, dtype=torch.float64)
     for rows, inputs in _inputs_by_density(model, features, samples, seed):
         trained = _accuracy(model.select(rows), inputs, epsilon)

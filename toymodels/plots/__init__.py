@@ -26,7 +26,7 @@ from toymodels.plots.phases import (
     theory_lines,
 )
 from toymodels.plots.representation import DECLARED_COLOURS, accuracy_panel, count_table, declared_key
-from toymodels.plots.training import excess_line, fraction_line, noise_line, setting_map, share_bars
+from toymodels.plots.training import fraction_line, noise_line, setting_map
 
 __all__ = [
     "DECLARED_COLOURS",
@@ -44,7 +44,6 @@ __all__ = [
     "declared_key",
     "density_axis",
     "diagram_panel",
-    "excess_line",
     "feature_directions",
     "feature_status",
     "fraction_line",
@@ -59,7 +58,6 @@ __all__ = [
     "phase_colours",
     "phase_key",
     "setting_map",
-    "share_bars",
     "sharing_key",
     "signed_key",
     "theory_lines",
