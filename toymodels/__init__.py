@@ -49,7 +49,7 @@ from toymodels.metrics import (
     phase_labels,
     represented,
 )
-from toymodels.minima import minimise, search
+from toymodels.minima import minimise, outcomes, search
 from toymodels.models import (
     AbsoluteValueModel,
     LinearModel,
@@ -61,7 +61,7 @@ from toymodels.models import (
 from toymodels.population import population_loss
 from toymodels.representation import readout_accuracy, represented_features
 from toymodels.sweeps import PhaseDiagram, phase_diagram
-from toymodels.training import History, Restarts, outcomes, restarts, success_rate, train
+from toymodels.training import History, Restarts, restarts, success_rate, train
 
 __version__ = "0.2.0"
 

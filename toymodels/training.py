@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -180,41 +179,6 @@ def restarts(
         loss = score(models)
     require(loss.shape == (starts * tasks,), "score(models)", f"of shape {tuple(loss.shape)}", f"[{starts * tasks}]")
     return Restarts(models, loss.view(starts, tasks), history)
-
-
-def outcomes(
-    kind: type[ToyModel],
-    features: Features,
-    importance: Tensor,
-    n_hidden: int,
-    starts: int,
-    seed: int,
-    steps: int,
-    batch: int | None = None,
-    init_scale: float = 1.0,
-    shared_mask: bool = False,
-    **settings: object,
-) -> dict[str, np.ndarray]:
-    """Where `starts` random starts of each task end, as work for chunks.run: arrays loss, W, b, and W0 of the starts.
-
-    Arguments as restarts; each array [start, task, ...]. shared_mask: of SampledLoss. The same seed gives the same
-    initial weights whatever the other settings are.
-    Raises ValueError as train, SampledLoss and population_loss do.
-    """
-    many, weights = features.repeat(starts), torch.as_tensor(importance)
-    weights = weights.repeat(starts, 1) if weights.ndim == 2 else weights
-    seeds = streams.instance_seeds(torch.Generator().manual_seed(seed), starts * features.n_instances)
-    models = kind(features.n_features, n_hidden, len(seeds), generator=seeds, init_scale=init_scale)
-    W0 = models.W.detach().clone()
-    objective: Objective = PopulationLoss(many, weights, 16)
-    if batch is not None:
-        objective = SampledLoss(many, weights, batch, generator=seeds, shared_mask=shared_mask)
-    train(models, objective, steps, **settings)
-    with torch.no_grad():
-        loss = PopulationLoss(many, weights, TERMS)(models)
-    shape = starts, features.n_instances
-    arrays = {"loss": loss, "W": models.W, "b": models.b, "W0": W0}
-    return {name: a.detach().view(*shape, *a.shape[1:]).numpy() for name, a in arrays.items()}
 
 
 def success_rate(

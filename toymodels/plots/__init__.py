@@ -25,7 +25,14 @@ from toymodels.plots.phases import (
     phase_key,
     theory_lines,
 )
-from toymodels.plots.representation import DECLARED_COLOURS, accuracy_panel, count_table, declared_key
+from toymodels.plots.representation import (
+    DECLARED_COLOURS,
+    accuracy_panel,
+    declared_key,
+    p_value_band,
+    p_value_strips,
+    p_value_table,
+)
 from toymodels.plots.training import fraction_line, noise_line, setting_map
 
 __all__ = [
@@ -40,7 +47,6 @@ __all__ = [
     "TEXT_WIDTH",
     "accuracy_panel",
     "array",
-    "count_table",
     "declared_key",
     "density_axis",
     "diagram_panel",
@@ -53,6 +59,9 @@ __all__ = [
     "kept_panel",
     "noise_line",
     "norm_bars",
+    "p_value_band",
+    "p_value_strips",
+    "p_value_table",
     "partner_panel",
     "phase_blend",
     "phase_colours",
