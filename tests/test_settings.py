@@ -7,9 +7,6 @@ import pytest
 from toymodels.report import ROOT
 
 SETTINGS = [  # notebook, its code, and the words of FINDINGS.tex for it
-    ("01", "STARTS = 20 if SMOKE else 200", "exact loss, Adam 0.03, 600 steps, 200 starts"),
-    ("01", "steps=600, lr=0.03,", "exact loss, Adam 0.03, 600 steps, 200 starts"),
-    ("01", "9 if SMOKE else 61,", "the same, 61 densities from 1 to 0.01"),
     ("01", "train(densities, 10 if SMOKE else 40, 2,", "the same, 40 starts"),
     ("02", '("dense", dense, {"starts": 32, "rounds": 4, "keep": 4,', r"$p\ge0.07$: 32 starts, 4 rounds ($4\times1$)"),
     (
@@ -20,17 +17,7 @@ SETTINGS = [  # notebook, its code, and the words of FINDINGS.tex for it
     ("02", '("dense", p[:3], {"starts": 8, "rounds": 2, "keep": 1, "kicks": 2,', r"8 starts, 2 rounds ($1\times2$)"),
     ("02", '("sparse", p[3:], {"starts": 8, "rounds": 2, "keep": 1, "kicks": 2,', r"8 starts, 2 rounds ($1\times2$)"),
     ("02", "iterations=20 if SMOKE else 300,", "at most 300 iterations each"),
-    ("03", '"relu", **log_grid(1000, 100), restarts=10,', r"$n=2$, $m=1$, $1000\times100$ cells"),
-    ("03", '"linear", **log_grid(1000, 100), restarts=1,', "10 starts a cell ($n=2$), 20 ($n=3$), 1 (linear)"),
-    ("03", '"relu", 3, **log_grid(200, 100), restarts=20,', r"$n=3$, $m=2$, $200\times100$ cells"),
     ("03", "**log_grid(40, 40), restarts=10,", r"$n=2$, $m=1$, $40\times40$ cells, sampled"),
-    (
-        "03",
-        "batch=256, steps=200 if SMOKE else 1000, lr=0.02,",
-        "batch 256, Adam 0.02, 1{,}000 steps, 10 starts a cell",
-    ),
-    ("03", "**log_grid(24, 24), restarts=10,", r"$n=2$, $m=1$, $24\times24$ cells"),
-    ("03", "batch=64, steps=200 if SMOKE else 2000, lr=0.01,", "batch 64, Adam 0.01, 2{,}000 steps, 10 starts a cell"),
     (
         "10",
         "STEPS = {200: 64, 600: 64, 2000: 48, 6000: 32}",
