@@ -125,4 +125,4 @@ def test_another_null_is_used_and_decides(generator):
     with pytest.raises(ValueError, match="instances of null"):
         tm.represented_features(model, features, null=null.select(torch.arange(3)))
     with pytest.raises(ValueError, match="n_features"):
-        tm.represented_features(model, features, null=tm.ReLUModel(6, 2, 200))
+        tm.represented_features(model, features, null=tm.ReLUModel(6, 2, 200, generator=generator))
