@@ -811,7 +811,7 @@
       return {
         ...state, W: state.view === 'two' ? model.unpack(net, 2, state.n).W : found[chosen].W, b: state.view === 'two' ? Array.from(net.slice(2 * state.n)) : found[chosen].b,
         importance: importance(), minima: found, shares: counted() ? { minima: basin.share, dead: basin.dead } : null, end, path: path.length, hash: write(),
-        runs: runs ? { done: runs.list.length, busy: runs.busy, loss: runs.list.map(run => run.loss) } : null, border: borderAt(state.p), arrangement: state.view === 'two' ? arrangement(net) : null,
+        runs: runs ? { done: runs.list.length, busy: runs.busy, loss: runs.list.map(run => run.loss) } : null, border: borderAt(state.p), arrangement: state.view === 'two' ? arrangement(net) : null, sliced: !!slice && slice.ready,
         places: { tips: Array.from({ length: state.n }, (_, j) => [arrows.x(net[j]), arrows.y(net[state.n + j])]), start: [ground.x(state.start[0]), ground.y(state.start[1])] },
       };
     },

@@ -22,17 +22,16 @@ from toymodels import explorer, plots, report
 from toymodels.report import ROOT, by_key
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-BUSY = os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)  # then no time on the wall says anything about the page
 PAGE = (ROOT / "docs" / "index.html").as_uri()
 READY = "document.documentElement.dataset.ready"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    found = CHROMIUM and importlib.util.find_spec("playwright")
-    if not found:
+    """Chromium. Where it is missing the tests are skipped, or fail under TOYMODELS_BROWSER=required (.ci/run)."""
+    if not (CHROMIUM and importlib.util.find_spec("playwright")):
         hint = "needs chromium and playwright: scripts/provide.sh browser, pip install -r requirements.txt"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(hint)
+        (pytest.fail if os.environ.get("TOYMODELS_BROWSER") == "required" else pytest.skip)(hint)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -41,33 +40,54 @@ def browser():
         chromium.close()
 
 
+def watched(context):
+    """A page of the context that keeps what it asks for and what goes wrong in it."""
+    page = context.new_page()
+    page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
+    page.asked, page.trouble = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.trouble.append(str(error)))
+    page.on("console", lambda message: page.trouble.append(message.text) if message.type == "error" else None)
+    return page
+
+
+def opened(page, state="", url=PAGE):
+    """Load the page anew in a state."""
+    page.goto("about:blank")
+    page.asked.clear()
+    page.goto(url + (f"#{state}" if state else ""))
+    page.wait_for_function(READY)
+    return page
+
+
+@pytest.fixture(scope="module")
+def shared(browser):
+    page = watched(browser.new_context(viewport={"width": 1280, "height": 800}))
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def page(shared):
+    """The page as it opens; at the end of the test nothing may have gone wrong on it."""
+    shared.emulate_media(color_scheme="light")
+    yield opened(shared)
+    assert shared.trouble == []
+
+
 @pytest.fixture
 def visit(browser):
-    """A function that opens the page in a state; at the end of the test nothing may have gone wrong on any."""
-    contexts, trouble = [], []
+    """A function that makes a page of its own, say with touch or without scripts; nothing may go wrong on it either."""
+    pages = []
 
-    def opened(state="", url=PAGE, ready=True, **settings):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})
-        contexts.append(context)
-        page = context.new_page()
-        page.asked = []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-        page.goto(url + (f"#{state}" if state else ""))
-        if ready:
-            page.wait_for_function(READY)
-        return page
+    def new(**settings):
+        pages.append(watched(browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})))
+        return pages[-1]
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert trouble == []
-
-
-@pytest.fixture
-def page(visit):
-    return visit()
+    yield new
+    for page in pages:
+        page.context.close()
+        assert page.trouble == []
 
 
 def state(page):
@@ -80,14 +100,14 @@ def settle(page):
 
 
 def shares(page):
-    page.wait_for_function("toymodels.state.shares", timeout=60_000)
+    page.wait_for_function("toymodels.state.shares")
     return state(page)["shares"]
 
 
 def go(page, hash):
     """Follow an address within the page."""
     page.evaluate(
-        """hash => new Promise(done => { if (location.hash === '#' + hash) done();
+        """hash => new Promise(done => { if (location.hash.slice(1) === hash) done();
         else { addEventListener('hashchange', done, { once: true }); location.hash = hash; } })""",
         hash,
     )
@@ -106,17 +126,12 @@ def exact(W, b, density, importance):
     """The package's loss of one model."""
     model = tm.ReLUModel.from_weights(torch.tensor(W, dtype=torch.float64), torch.tensor(b, dtype=torch.float64))
     features = tm.SparseFeatures(len(b), density)
-    return tm.population_loss(model, features, torch.tensor(importance).double(), terms=4096).item()
+    return tm.population_loss(model, features, torch.tensor(importance, dtype=torch.float64), terms=4096).item()
 
 
 # 1
-def test_opens_at_once_with_one_request_from_a_file_and_under_a_path(visit):
-    times = []
-    for _ in range(3):
-        page = visit()
-        assert page.asked == [PAGE]
-        times.append(float(page.evaluate(READY)))
-    assert BUSY or min(times) < 1000
+def test_opens_with_one_request_from_a_file_and_under_a_path(page):
+    assert page.asked == [PAGE]
     assert "superposition has the lowest loss" in page.inner_text("#finding")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -127,7 +142,7 @@ def test_opens_at_once_with_one_request_from_a_file_and_under_a_path(visit):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with contextlib.closing(server.socket):
         url = f"http://127.0.0.1:{server.server_port}/docs/"
-        assert visit(url=url).asked == [url]
+        assert opened(page, url=url).asked == [url]
         server.shutdown()
 
 
@@ -137,7 +152,7 @@ def test_loss_is_exact_and_its_gradient_is_that_of_the_loss(page):
     cases = []
     for n in (2, 3, 5, 6):
         for special in ("", "", "", "dead", "still", "on", "orthogonal", "tiny"):
-            W, b, p = rng.normal(size=(1 if n == 2 else 2, n)) * 0.8, rng.normal(size=n) * 0.3, rng.uniform(0.02, 1)
+            W, b, p = rng.normal(size=(1 if n == 2 else 2, n)) * 0.5, rng.normal(size=n) * 0.3, rng.uniform(0.02, 1)
             if special == "dead":
                 W[:, 0] = 0
             if special == "still":
@@ -166,8 +181,9 @@ def test_loss_is_exact_and_its_gradient_is_that_of_the_loss(page):
         if n > 2:
             weights = (np.array(case["W"]), np.array(case["b"]), np.full(n, p), np.array(case["I"]))
             assert loss == pytest.approx(oracle.population_loss(*weights), abs=1e-9), case
-        # with three features or more the package's series of 4,096 terms is itself good to some 1e-8
-        assert loss == pytest.approx(exact(case["W"], case["b"], p, case["I"]), abs=1e-8 if n == 2 else 1e-7), case
+        # an output of tiny weight is where the package's series itself is good to 1e-7 only
+        within = 1e-7 if case["is"] in ("tiny", "dead") else 1e-8
+        assert loss == pytest.approx(exact(case["W"], case["b"], p, case["I"]), abs=within), case
         assert by_list == loss
         assert with_slopes == pytest.approx(loss, abs=1e-10)
         # a difference across a kink of the slope (b = 0, dead columns) is off by the step
@@ -218,23 +234,29 @@ def test_shares_of_starts_are_the_package_s(page):
     p, r = 0.2, 0.5
     seen = shares(page)["minima"][0]
     runs = tm.restarts(
-        tm.ReLUModel, tm.SparseFeatures(2, p), torch.tensor([1.0, r]), 1, 2000, torch.Generator().manual_seed(0)
+        tm.ReLUModel,
+        tm.SparseFeatures(2, p),
+        torch.tensor([1.0, r]),
+        1,
+        2000,
+        torch.Generator().manual_seed(0),
+        terms=1,
     )
     assert abs(seen - tm.success_rate(runs.loss, within=0.02).item()) < 0.05
 
 
-def test_five_hundred_starts_train_without_a_long_task_and_succeed_as_often_as_in_the_notebook(visit):
-    page = visit("preset=pairs")
-    page.evaluate("""() => { window.tasks = []; new PerformanceObserver(seen => window.tasks.push(
-        ...seen.getEntries().map(entry => entry.duration))).observe({ entryTypes: ['longtask'] }) }""")
+def test_five_hundred_starts_in_pieces_succeed_as_often_as_in_the_notebook(page):
+    go(page, "preset=pairs")
+    # a clock that goes on by a millisecond a look: however fast the machine, no piece may train many starts
+    page.evaluate("""() => { let now = 0; performance.now = () => ++now; window.pieces = 0;
+        const later = setTimeout; window.setTimeout = (f, ms) => later(() => { window.pieces++; f() }, ms) }""")
     page.click("[data-starts='500']")
-    page.wait_for_function("toymodels.state.runs && !toymodels.state.runs.busy", timeout=120_000)
+    page.wait_for_function("toymodels.state.runs && !toymodels.state.runs.busy")
     loss = np.array(state(page)["runs"]["loss"])
-    recorded = by_key(json.loads((ROOT / "figures" / "numbers.json").read_text()))
     assert len(loss) == 500
+    assert page.evaluate("window.pieces") > 500  # a start is 30 pieces of twenty steps, of which a task may hold 16
+    recorded = by_key(json.loads((ROOT / "figures" / "numbers.json").read_text()))
     assert abs((loss <= 1.01 * loss.min()).mean() - recorded["intro.success_pairs"]["value"]) < 0.06
-    long = sorted(page.evaluate("window.tasks"))
-    assert BUSY or not [task for task in long if task > 100], long
     page.click("#dots", position={"x": 16, "y": 120})
     settle(page)
     assert "two pairs" in page.inner_text("#loss")
@@ -264,8 +286,8 @@ def test_numbers_of_the_notebooks_stand_on_the_page(page):
 
 
 # 7
-def test_dragging_an_arrow_gives_the_package_s_loss_and_descending_never_raises_it(visit):
-    page = visit("preset=pentagon")
+def test_dragging_an_arrow_gives_the_package_s_loss_and_descending_never_raises_it(page):
+    go(page, "preset=pentagon")
     box = page.locator("#arrows").bounding_box()
     x, y = state(page)["places"]["tips"][2]
     page.mouse.move(box["x"] + x, box["y"] + y)
@@ -274,7 +296,7 @@ def test_dragging_an_arrow_gives_the_package_s_loss_and_descending_never_raises_
     page.mouse.up()
     settle(page)
     seen = []
-    for act in (lambda: None, lambda: page.keyboard.press("ArrowLeft"), lambda: page.keyboard.press("2+ArrowUp"[2:])):
+    for act in (lambda: None, lambda: page.keyboard.press("ArrowLeft"), lambda: page.keyboard.press("ArrowUp")):
         act()
         settle(page)
         here = state(page)
@@ -285,48 +307,36 @@ def test_dragging_an_arrow_gives_the_package_s_loss_and_descending_never_raises_
     page.evaluate("""() => { window.losses = []; const look = () => { const s = toymodels.state;
         window.losses.push(toymodels.loss(s.W, s.b, s.p, s.importance)); requestAnimationFrame(look) }; look() }""")
     page.click("#descend")
-    page.wait_for_timeout(1500)
+    page.wait_for_function("window.losses.length > 40 && new Set(window.losses.slice(-20)).size === 1")
     losses = np.array(page.evaluate("window.losses"))
     assert (np.diff(losses) <= 1e-12).all()
     assert losses[-1] < losses[0]
 
 
-# 8
-def test_a_hundred_moves_stay_smooth(visit):
-    move = """id => new Promise(done => {
-      const input = document.getElementById(id), frames = [], work = [];
-      let k = 0, last = 0;
-      const next = now => {
-        if (last) frames.push(now - last);
-        last = now;
-        if (k++ >= 100) { done([frames, work]); return; }
-        let begin;
-        requestAnimationFrame(() => { begin = performance.now() });
-        input.value = Number(input.min) + (Number(input.max) - Number(input.min)) * (0.15 + 0.7 * k / 100);
-        input.dispatchEvent(new Event('input'));
-        requestAnimationFrame(() => { work.push(performance.now() - begin) });
-        requestAnimationFrame(next);
-      };
-      requestAnimationFrame(next);
-    })"""
-    blank = """() => new Promise(done => { const frames = []; let last = 0, k = 0; const next = now => {
-      if (last) frames.push(now - last); last = now; if (k++ < 60) requestAnimationFrame(next); else done(frames) };
-      requestAnimationFrame(next) })"""
-    for view, slider in (("one", "p1"), ("one", "r"), ("two", "p2")):
-        page = visit(f"view={view}")
-        idle = np.percentile(page.evaluate(blank), 95)
-        tries = [page.evaluate(move, slider) for _ in range(2)]
-        assert BUSY or min(np.median(work) for _, work in tries) <= 17, (slider, [np.median(work) for _, work in tries])
-        if not BUSY and idle <= 17.5:  # the machine itself keeps sixty frames a second, whatever else it does
-            assert min(np.median(frames) for frames, _ in tries) <= 17.5, slider
-            assert min(np.percentile(frames, 95) for frames, _ in tries) <= 34.5, slider
-        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
-        slow = [float(np.median(page.evaluate(move, slider)[1])) for _ in range(2)]
-        assert BUSY or min(slow) <= 34, (slider, slow)
+# 8, the times themselves: benchmarks/explorer.py
+def test_many_moves_between_two_frames_are_one_redraw(page):
+    assert (ROOT / "docs" / "index.html").stat().st_size <= 300_000
+    for hash, canvas, slider in (("", "landscape", "p1"), ("", "diagram", "r"), ("view=two", "gram", "p2")):
+        go(page, hash)
+        redraws = page.evaluate(
+            """([canvas, slider]) => new Promise(done => requestAnimationFrame(() => {
+              const c = document.getElementById(canvas).getContext('2d'), clear = c.clearRect.bind(c);
+              const input = document.getElementById(slider);
+              let count = 0;
+              c.clearRect = (...box) => { count++; clear(...box) };
+              for (let k = 0; k < 20; k++) {
+                input.value = Number(input.min) + (input.max - input.min) * (0.3 + 0.02 * k);
+                input.dispatchEvent(new Event('input'));
+              }
+              requestAnimationFrame(() => setTimeout(() => { delete c.clearRect; done(count) }));
+            }))""",
+            [canvas, slider],
+        )
+        assert redraws == 1, (canvas, slider)
 
 
 # 9
-def test_state_survives_in_the_address(visit):
+def test_state_survives_in_the_address(page):
     picture = "id => document.getElementById(id).toDataURL()"
     wanted = {
         "p=0.31&r=2.2&layer=success&ground=basins&start=-0.4,1.1&lr=0.1": ["diagram", "landscape", "cut", "does"],
@@ -335,10 +345,9 @@ def test_state_survives_in_the_address(visit):
     for hash, canvases in wanted.items():
         texts, pixels, hashes = [], [], [hash]
         for _ in range(2):
-            page = visit(hashes[-1])
-            if "view" not in hash:
-                shares(page)
-            page.wait_for_timeout(600)
+            opened(page, hashes[-1])
+            page.wait_for_function("toymodels.state.view === 'two' ? toymodels.state.sliced : toymodels.state.shares")
+            settle(page)
             texts.append(page.inner_text("main"))
             pixels.append([page.evaluate(picture, canvas) for canvas in canvases])
             hashes.append(state(page)["hash"])
@@ -371,9 +380,8 @@ MALFORMED = [
 ]
 
 
-def test_malformed_addresses_give_the_defaults(visit):
+def test_malformed_addresses_give_the_defaults(page):
     assert len(MALFORMED) == 20
-    page = visit()
     normal = state(page)
     for hash in MALFORMED:
         page.evaluate("hash => { location.hash = hash }", hash)
@@ -419,11 +427,12 @@ def test_everything_by_keyboard(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_violation(visit, scheme):
+def test_axe_finds_no_serious_violation(page, scheme):
     folder = importlib.util.find_spec("axe_playwright_python").submodule_search_locations[0]
     script = (Path(folder) / "axe.min.js").read_text()
-    for hash in ("", "preset=starts"):
-        page = visit(hash, color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme)
+    for hash in ("", "preset=pairs"):
+        opened(page, hash)
         page.evaluate(script)
         found = page.evaluate("axe.run().then(result => result.violations)")
         serious = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
@@ -431,8 +440,9 @@ def test_axe_finds_no_serious_violation(visit, scheme):
 
 
 def test_narrow_touch_screen(visit):
+    page = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     for hash in ("", "preset=pairs"):
-        page = visit(hash, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+        opened(page, hash)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         small = page.evaluate("""() => [...document.querySelectorAll('button, nav a, input')]
             .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5).map(e => e.outerHTML)""")
@@ -452,8 +462,7 @@ def test_phases_differ_for_deuteranopes():
 
 
 # 11
-def test_a_thousand_random_actions_break_nothing(visit):
-    page = visit()
+def test_a_thousand_random_actions_break_nothing(page):
     session = page.context.new_cdp_session(page)
 
     def heap():
@@ -488,15 +497,16 @@ def test_a_thousand_random_actions_break_nothing(visit):
 
 # 12
 def test_without_scripts_the_figure_and_its_sentence_are_there(visit):
-    page = visit(ready=False, java_script_enabled=False)
+    page = visit(java_script_enabled=False)
+    page.goto(PAGE)
     assert page.locator("noscript img").bounding_box()["width"] > 300
     assert "share directions" in page.inner_text("main")
 
 
-def test_two_frames_on_one_page_do_not_disturb_each_other(visit, tmp_path):
+def test_two_frames_on_one_page_do_not_disturb_each_other(page, tmp_path):
     frames = [explorer.show(text)._repr_html_() for text in ("preset=pairs", "p=0.5&r=1.5")]
     (tmp_path / "notebook.html").write_text(f"<!doctype html><title>t</title>{frames[0]}{frames[1]}")
-    page = visit(url=(tmp_path / "notebook.html").as_uri(), ready=False)
+    page.goto((tmp_path / "notebook.html").as_uri())
     for frame in page.frames[1:]:
         frame.wait_for_function(READY)
     first, second = page.frames[1:]
