@@ -64,7 +64,8 @@ def test_moments_of_the_stratified_sample(signed):
 def test_numbers_of_sets_run_through_all_of_them():
     sets = samples._sets(5, 3, np.arange(10))
     assert len({tuple(s) for s in sets.tolist()}) == 10
-    assert sets[0].tolist() == [0, 1, 2] and sets[-1].tolist() == [2, 3, 4]
+    assert sets[0].tolist() == [0, 1, 2]
+    assert sets[-1].tolist() == [2, 3, 4]
 
 
 def test_dedicated_and_monosemantic_models_lose_what_they_ignore():

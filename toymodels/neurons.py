@@ -146,10 +146,13 @@ def carried(
 ) -> dict[str, Array]:
     """Models carried along densities, with kicks on the way there and none on the way back (if any); the best of each.
 
-    theta [candidate, parameter]: where the first density begins. Arrays [density, ...].
+    theta [candidate, parameter]: where the first density begins; models of |x| have the monosemantic one as a candidate
+    at each density. Arrays [density, ...].
     """
     there, again = [], []
     for k, density in enumerate(densities):
+        if problem.absolute:
+            theta = np.concatenate([theta, monosemantic(problem, density)[None]])
         there.append(improve(problem, density, theta, kicks, seed + k, rows=rows))
         theta = there[-1]["theta"]
     for density, found in zip(densities[::-1], there[::-1], strict=True) if back else ():
