@@ -152,6 +152,19 @@ def test_exchanged_features_and_hops():
     assert neurons.sampled_loss(p, 0.1, hopped[:1])[0] <= neurons.sampled_loss(p, 0.1, neurons.fit(p, 0.1, theta, 4096))
 
 
+def test_branches_cross_where_their_losses_say():
+    """Three features, two neurons: two dedicated when dense, three in two when sparse."""
+    p, sets = neurons.Problem(0.75 ** np.arange(3), 2), [[(0,), (1,)], [(0, 1), (0,), (1,)]]
+    low, high = (neurons.fit(p, 0.3, neurons.coded(p, 0.3, code), 4096)[0] for code in sets)
+    result = neurons.crossing(p, low, high, (0.7, 0.2), rows=1 << 13, scrambles=2)
+    at = float(result["crossing"].mean())
+    first, second = (
+        neurons.sampled_loss(p, at, neurons.fit(p, at, result[name], 1 << 12))[0] for name in ("low", "high")
+    )
+    assert 0.25 < at < 0.7
+    assert first == pytest.approx(second, rel=5e-3)
+
+
 def test_the_motif_is_found_where_it_was_put_and_not_without_its_second_neuron():
     W1, W2 = np.zeros((3, 2)), np.zeros((2, 3))
     W1[0], W2[:, 0] = (2.0, -0.5), (0.5, 2.0)
