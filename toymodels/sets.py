@@ -115,7 +115,7 @@ def pair_grid(
     middle = (torch.arange(count("size", size), dtype=torch.float64) + 0.5) / size
     p, c = (values.flatten() for values in torch.meshgrid(middle, middle, indexing="ij"))
     there = 1 - 2 * p + p * c > 0
-    row, column = (index.flatten()[there] for index in torch.meshgrid(*[torch.arange(size)] * 2, indexing="ij"))
+    row, column = there.view(size, size).nonzero().unbind(1)
     p, c = p[there], c[there]
     pairs = [[2 * k, 2 * k + 1] for k in range(n_pairs)]
 
