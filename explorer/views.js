@@ -804,7 +804,10 @@
     save();
     schedule('all');
   }
-  addEventListener('hashchange', () => { if (location.hash.replace(/^#/, '') !== wrote) show(read(location.hash)); });
+  addEventListener('hashchange', event => { // the address asked for, which a save that was waiting may have written over
+    const asked = new URL(event.newURL).hash;
+    if (asked !== '#' + wrote) { wrote = asked.slice(1); show(read(asked)); }
+  });
   addEventListener('resize', () => schedule('all'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { readTheme(); schedule('all'); });
 

@@ -285,6 +285,14 @@ def test_numbers_of_the_notebooks_stand_on_the_page(page):
     assert shown == pytest.approx(float(data["loss"][2]), rel=1e-3)
 
 
+def test_an_address_followed_while_a_change_waits_to_be_written_is_not_lost(page):
+    go(page, "preset=dense")
+    page.wait_for_timeout(300)  # until the page has written its address
+    # what a write that was waiting does to an address followed just before
+    page.evaluate("() => { location.hash = 'preset=pairs'; history.replaceState(null, '', '#preset=dense'); }")
+    page.wait_for_function("toymodels.state.preset === 'pairs'", timeout=2000)
+
+
 # 7
 def test_dragging_an_arrow_gives_the_package_s_loss_and_descending_never_raises_it(page):
     go(page, "preset=pentagon")
