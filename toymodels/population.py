@@ -32,7 +32,7 @@ from torch import Tensor
 
 from toymodels.checks import count, finite_weights, importance_tensor, require
 from toymodels.data import Features, law, law_is_known
-from toymodels.engine import series
+from toymodels.engine import mixture, series
 from toymodels.engine.autograd import KernelLoss
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 
@@ -99,11 +99,8 @@ def _relu(model, chance, density, weights, terms, compiled):
     W, b = model.W.double(), model.b.double()
     chance, density, weights = (values.to(W) for values in (chance, density, weights))
     if compiled if compiled is not None else W.device.type == "cpu":
-        states = chance.shape[1]
-        rows = (values.repeat_interleave(states, 0) for values in (W, b))
-        settings = density.flatten(0, 1), weights.repeat_interleave(states, 0), terms
-        losses = KernelLoss.apply(*rows, series.batched_loss_and_gradient, settings)
-        return (chance * losses.view(chance.shape)).sum(-1)
+        settings = chance, density, weights, terms
+        return KernelLoss.apply(W, b, mixture.relu_loss_and_gradient, settings)
     losses = relu_output_losses(W[:, None], b[:, None], density, terms)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 

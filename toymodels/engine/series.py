@@ -6,9 +6,9 @@ They follow the formulas that `population.py` derives; its plain PyTorch version
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from toymodels.engine.compiled import ONE, ZERO, fast, parallel
+from toymodels.engine.compiled import ONE, ZERO, fast
 from toymodels.engine.linear import gram_to_weights
 
 TINY = 1e-7  # G_ii below this is treated as this: moves the loss by less than 1e-7 p, avoids 0/0
@@ -246,14 +246,14 @@ def _slope_by_gram(p, one, work, at):
 def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     """E[g_i; two or more others active] and its derivatives by b and gain; by G_ij into d_gram[i].
 
-    work [work_size(n)] is working space.
+    Features that are never on take no part. work [work_size(n)] is working space.
     """
     n = p.size
     gain = max(gram[i, i], TINY)
     low = high = mean_all = second_all = mean_one = second_one = 0.0
     scale = gain
     for j in range(n):
-        if j != i:
+        if j != i and p[j] > 0.0:
             a = gram[i, j]
             low += min(a, 0.0)
             high += max(a, 0.0)
@@ -271,7 +271,7 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     if length < 1e-12:
         value, d_b, d_gain = _output_loss(u, gain, p[i])
         for j in range(n):
-            if j != i:
+            if j != i and p[j] > 0.0:
                 d_gram[i, j] += d_b * (p[j] - one[j]) / 2.0
         return p_many * value, p_many * d_b, p_many * d_gain
 
@@ -290,7 +290,7 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     d_gain = p_many * mean_gain + left_gain * weight1 + (right_gain - left_gain) * weight2
     slope = (right - left) / (2.0 * length)
     for j in range(n):
-        if j != i:
+        if j != i and p[j] > 0.0:
             d_mean = (p[j] - one[j]) / 2.0
             d_second = 2.0 * gram[i, j] * (p[j] / 3.0 - p[j] * p[j] / 4.0 - one[j] / 3.0) + mean_all * p[j]
             d_gram[i, j] += left * d_mean + slope * (d_second - 2.0 * low * d_mean)
@@ -301,14 +301,14 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     p_none = 1.0 - p_many
     for j in range(n):
         p_none -= one[j]
-        if j != i:
+        if j != i and p[j] > 0.0:
             _first_turns(gram[i, j] * math.pi / length, work, np.uint64(HEAD + j * SPACE))
     _first_turns(-low * math.pi / length, work, SHIFT)
     for block in range(int(frame[i, 2])):
         first = float(block * BLOCK)
         _begin_block(p_none, work)
         for j in range(n):
-            if j != i:
+            if j != i and p[j] > 0.0:
                 _factors(gram[i, j] * math.pi / length, first, p[j], one[j], work, np.uint64(HEAD + j * SPACE))
         for k in range(ZERO, ALL):
             omega = math.pi / length * (first + float(k) + 1.0)
@@ -322,7 +322,7 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
         for k in range(ZERO, ALL):  # cosine coefficient of g - q times ω
             work[COEF + k] *= -2.0 / (math.pi * (first + float(k) + 1.0))
         for j in range(n - 1, -1, -1):
-            if j != i:
+            if j != i and p[j] > 0.0:
                 d_gram[i, j] += _slope_by_gram(p[j], one[j], work, np.uint64(HEAD + j * SPACE))
     return value, d_b, d_gain
 
@@ -391,22 +391,3 @@ def loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram,
             d_gram[i, j] *= importance[i]
     gram_to_weights(W, d_gram, d_W)
     return loss
-
-
-@fast
-def _one_instance(W, b, p, importance, terms, d_W, d_b):
-    """loss_and_gradient in working space of its own."""
-    n = b.size
-    gram, d_gram, one = np.empty((n, n)), np.empty((n, n)), np.empty(n)
-    frame, work = np.zeros((n, 4)), np.empty(work_size(n))
-    return loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
-
-
-@parallel
-def batched_loss_and_gradient(W, b, p, importance, terms):
-    """Loss [instance] and its gradients like W [instance, hidden, feature] and b [instance, feature]."""
-    instances = len(b)
-    loss, d_W, d_b = np.empty(instances), np.empty_like(W), np.empty_like(b)
-    for k in prange(instances):
-        loss[k] = _one_instance(W[k], b[k], p[k], importance[k], terms, d_W[k], d_b[k])
-    return loss, d_W, d_b
