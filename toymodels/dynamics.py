@@ -151,3 +151,15 @@ def distance_from_means(W: Float[Tensor, "*instance hidden feature"]) -> Float[T
 def is_octahedron(W: Float[Tensor, "*instance hidden feature"]) -> Bool[Tensor, "*instance"]:
     """Three antipodal pairs between the two sets, all six features long."""
     return (antipodal_pairs(W) == W.shape[-1] // 2) & (feature_norms(W) > 0.7).all(-1)
+
+
+def first_plateau(step: Tensor, loss: Float[Tensor, " record"], prominence: float = 0.02) -> int:
+    """Record of the slowest descent between the first peak of -dL/d ln t and the next one (the end, if there is none).
+
+    prominence: of peaks, see loss_jumps. 0 if there is no peak at all.
+    """
+    peaks = loss_jumps(step, loss, 0, prominence).peak
+    if not len(peaks):
+        return 0
+    speed = descent(step, loss)
+    return int(peaks[0] + np.argmin(speed[peaks[0] : peaks[1] if len(peaks) > 1 else None]))
