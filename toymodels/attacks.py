@@ -23,7 +23,7 @@ from toymodels.population import TERMS, population_loss, unchecked_population_lo
 FRACTION = 0.1  # attack norm over mean input norm (paper, section 6)
 
 
-def mean_input_norm(features: SparseFeatures) -> Float[Tensor, " instance"]:
+def mean_input_norm(features: Features) -> Float[Tensor, " instance"]:
     """E‖x‖ [instance] of independent features, inputs that are 0 included.
 
     E√s = ∫₀^∞ (1 - E e^{-ts}) t^{-3/2} dt / 2√π with s = ‖x‖² and E e^{-t x²} = √π erf(√t) / 2√t, x uniform on [0, 1].
