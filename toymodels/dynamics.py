@@ -275,7 +275,7 @@ def after_plateau(run: Trajectory, k: int, prominence: float = 0.02, level: floa
     for left, right in found.window:
         inside[left : right + 1] = True
     active[first : end + 1] = True
-    D = run.dimensionality[:, k]
+    D = dimensionality(run.W[:, k])
     moves, direction = crossings(D[first:], level)
     speed = np.abs(np.gradient(D.numpy(), log_step, axis=0)).sum(1)
     slope = descent(run.step, run.loss[:, k])
