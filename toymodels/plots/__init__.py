@@ -36,7 +36,7 @@ from toymodels.plots.representation import (
     p_value_strips,
     p_value_table,
 )
-from toymodels.plots.training import fraction_line, noise_line, setting_map
+from toymodels.plots.training import fraction_line, setting_map
 
 __all__ = [
     "DECLARED_COLOURS",
@@ -63,7 +63,6 @@ __all__ = [
     "kept_key",
     "kept_panel",
     "linear_diagram_panel",
-    "noise_line",
     "norm_bars",
     "p_value_band",
     "p_value_strips",
