@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -50,10 +51,13 @@ class Report:
     def save_figure(self, figure: Figure, stem: str) -> None:
         """Write STEM.pdf for the write-up and STEM.png for the README, byte for byte the same on every run.
 
-        At smoke size only the first: drawing takes longer there than what is drawn.
+        At smoke size only the first, and the figure is closed, so that the notebook does not draw it once more: there
+        drawing takes longer than what is drawn.
         """
         figure.savefig(self.folder / f"{stem}.pdf", metadata={"CreationDate": None})
-        if not smoke():
+        if smoke():
+            plt.close(figure)
+        else:
             figure.savefig(self.folder / f"{stem}.png", metadata={"Software": None})
 
     def record(self, key: str, value: float, tol: float, form: str = "{:g}") -> float:
