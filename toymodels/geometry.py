@@ -1,0 +1,180 @@
+"""Feature geometry (paper, section 4): large uniform models, their graphs of features, factors and what these earn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toymodels import streams
+from toymodels.checks import count, in_range, positive, require
+from toymodels.data import SparseFeatures
+from toymodels.engine import dense
+from toymodels.metrics import represented
+from toymodels.minima import minimise
+from toymodels.models import ReLUModel
+from toymodels.population import population_loss
+from toymodels.training import stack_models
+
+SEARCHED = 0.03, 0.45  # where the threshold on |cos| may lie
+GAP = 1.5  # ratio of neighbouring |cos| from which a gap separates components
+LINES = {"dedicated": 1.0, "tetrahedron": 3 / 4, "triangle": 2 / 3, "digon": 1 / 2, "pentagon": 2 / 5, "antiprism": 3 / 8}
+
+
+def train_uniform(
+    n_features: int,
+    n_hidden: int,
+    density: float,
+    seed: int,
+    steps: int,
+    batch: int = 512,
+    lr: float = 0.01,
+    control: bool = True,
+    centred: bool = True,
+) -> dict[str, np.ndarray]:
+    """One large ReLU model, all importances 1, trained on batches by engine.dense: {"W", "b"}, work for chunks.run.
+
+    Weights start as ReLUModel's. centred: b starts at p/2 - WᵀW p/2, so that every output is on about half of the time
+    (with b = 0 some never switch on). control: use the control variate. Adam; the rate falls to 0 in the second half.
+    Raises ValueError for sizes below 1, a density outside (0, 1], a rate that is not positive.
+    """
+    for name, value in (("steps", steps), ("batch", batch)):
+        count(name, value)
+    positive("density", density)
+    in_range("density", torch.tensor(density), 0.0, 1.0, "numbers in (0, 1]")
+    positive("lr", lr)
+    seeds = streams.derived_seeds(seed, torch.arange(2))
+    W = ReLUModel(n_features, n_hidden, generator=seeds[:1]).W.detach()[0].contiguous()
+    b = density / 2 * (1 - W.mT @ W.sum(1)) if centred else torch.zeros(n_features)
+    dense.train(W, b, density, int(seeds[1]), batch, steps, lr, control=control)
+    return {"W": W.numpy(), "b": b.numpy()}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A connected part of the feature graph: its features, their number of edges, the dimensions they span."""
+
+    features: list[int]
+    edges: int
+    rank: int
+    name: str
+
+
+@dataclass(frozen=True)
+class FeatureGraph:
+    """components: largest first. threshold: on |cos|. within, across: its neighbours, smallest edge and largest non-edge.
+
+    gap: within / across; below GAP there is no natural threshold, and the graph is one cloud.
+    """
+
+    components: list[Component]
+    threshold: float
+    within: float
+    across: float
+
+    @property
+    def gap(self) -> float:
+        return self.within / max(self.across, 1e-12)
+
+    @property
+    def is_cloud(self) -> bool:
+        return self.gap < GAP
+
+
+def feature_graph(W: Float[Tensor, "hidden feature"]) -> FeatureGraph:
+    """Components of the represented features of W: i and j are joined if |cos| is above the widest gap in SEARCHED.
+
+    Components are named by count, rank and edges, never by D alone. Raises ValueError if W is not a matrix.
+    """
+    require(W.ndim == 2, "W", f"of shape {tuple(W.shape)}", "[hidden, feature]")
+    W = W.detach().double()
+    index = torch.nonzero(represented(W)).flatten()
+    unit = W[:, index] / W[:, index].norm(dim=0)
+    cosine = (unit.mT @ unit).numpy()
+    size = cosine.round(12)
+    np.fill_diagonal(size, 0.0)
+    sorted_ = np.sort(np.abs(size[np.triu_indices(len(index), 1)]).clip(1e-9))
+    low, high = SEARCHED
+    ladder = np.concatenate([[low], sorted_[(sorted_ > low) & (sorted_ < high)], [high]])
+    widest = int(np.argmax(ladder[1:] / ladder[:-1]))
+    threshold = float(np.sqrt(ladder[widest] * ladder[widest + 1]))
+    joined = np.abs(size) > threshold
+    within = float(sorted_[sorted_ > threshold].min(initial=1.0))
+    across = float(sorted_[sorted_ <= threshold].max(initial=0.0))
+    parts = []
+    left = set(range(len(index)))
+    while left:
+        part, new = set(), {left.pop()}
+        while new:
+            part |= new
+            new = {j for i in new for j in np.flatnonzero(joined[i])} - part
+        left -= part
+        chosen = sorted(part)
+        parts.append(_component(index[chosen].tolist(), cosine[np.ix_(chosen, chosen)], joined[np.ix_(chosen, chosen)]))
+    parts.sort(key=lambda part: (-len(part.features), part.name))
+    return FeatureGraph(parts, threshold, within, across)
+
+
+def _component(features: list[int], cosine: np.ndarray, joined: np.ndarray) -> Component:
+    k, edges = len(features), int(joined.sum()) // 2
+    spectrum = np.linalg.eigvalsh(cosine)
+    rank = int((spectrum > 0.1 * spectrum[-1]).sum())
+    opposite = (cosine < -0.9).sum(1)
+    if k == 1:
+        name = "dedicated"
+    elif (k, rank) == (2, 1):
+        name = "digon"
+    elif rank == k - 1 and edges == k * (k - 1) // 2:
+        name = {3: "triangle", 4: "tetrahedron"}.get(k, f"simplex of {k}")
+    elif (k, rank, edges) == (5, 2, 10) and (cosine.round(1) == -0.8).sum() == 10:
+        name = "pentagon"
+    elif (k, rank) == (8, 3) and not opposite.any():
+        name = "antiprism"
+    elif k == 2 * rank + 2 and (opposite == 1).all():
+        name = f"double simplex in {rank}"
+    else:
+        name = f"{k} in {rank}"
+    return Component(features, edges, rank, name)
+
+
+def simplex(dimensions: int) -> Float[Tensor, "dimensions feature"]:
+    """The regular simplex: dimensions + 1 unit vectors with cosines -1/dimensions. ValueError below 1."""
+    n = count("dimensions", dimensions) + 1
+    V = torch.linalg.svd(torch.eye(n, dtype=torch.float64) - 1 / n)[2][: n - 1]
+    return V / V.norm(dim=0)
+
+
+def double_simplex(dimensions: int) -> Float[Tensor, "dimensions feature"]:
+    """A regular simplex and its negative, 2 (dimensions + 1) unit vectors. ValueError below 1."""
+    return torch.cat([simplex(dimensions), -simplex(dimensions)], 1)
+
+
+def benefit(
+    n_features: int,
+    n_hidden: int,
+    density: Float[Tensor, "density"],
+    starts: int,
+    seed: int = 0,
+    seeded: list[Tensor] | tuple = (),
+    terms: int = 128,
+) -> tuple[Float[Tensor, "density"], ReLUModel]:
+    """Benefit per dimension of a factor, g(k, d) = [k (p/3 - p²/4) - L_min] / d, and the models of lowest loss.
+
+    L_min: lowest exact loss of `starts` random starts and the seeded weights [hidden, feature]; p/3 - p²/4 is what a
+    feature costs that is not represented. Raises ValueError as minimise does, and if there is no start at all.
+    """
+    p = torch.as_tensor(density, dtype=torch.float64).reshape(-1)
+    require(starts + len(seeded) > 0, "starts", starts, "at least 1, or seeded weights")
+    models = []
+    if starts:
+        g = torch.Generator().manual_seed(seed)
+        models.append(ReLUModel(n_features, n_hidden, starts * len(p), generator=g, dtype=torch.float64))
+    nudge = 1e-3 * torch.randn(n_hidden, n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    models += [ReLUModel.from_weights((W + nudge).expand(len(p), -1, -1)) for W in seeded]
+    models = stack_models(models)
+    many, ones = SparseFeatures(n_features, p).repeat(starts + len(seeded)), torch.ones(n_features)
+    minimise(models, many, ones, terms=32)
+    loss = population_loss(models, many, ones, terms).detach().view(-1, len(p)).nan_to_num(nan=torch.inf)
+    best = loss.argmin(0) * len(p) + torch.arange(len(p))
+    return (n_features * (p / 3 - p**2 / 4) - loss.min(0).values) / n_hidden, models.select(best)
