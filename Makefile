@@ -13,11 +13,12 @@ DONE := $(NOTEBOOKS:notebooks/%.ipynb=build/%.done)
 NUMBERS := $(foreach name,$(NOTEBOOKS:notebooks/%.ipynb=%),$(firstword $(subst _, ,$(name))))
 SOURCES := $(wildcard toymodels/*.py toymodels/*/*.py toymodels/*.mplstyle) requirements.txt scripts/execute_notebook.py
 
-.PHONY: all notebooks lab test bench clean $(NUMBERS)
+.PHONY: explorer all notebooks lab test bench clean $(NUMBERS)
 .NOTPARALLEL:
 
 all: notebooks
 	$(PY) scripts/fill_readme.py
+	$(PY) explorer/build.py
 	@scripts/provide.sh tex && $(MAKE) --no-print-directory FINDINGS.pdf; status=$$?; \
 	$(PY) scripts/reproduction_report.py build/timings.txt; \
 	exit $$status
@@ -47,6 +48,12 @@ FINDINGS.pdf: FINDINGS.tex figures/numbers.tex figures/settings.tex $(wildcard f
 
 lab: .venv/installed
 	$(PY) -m jupyter lab notebooks
+
+docs/index.html: explorer/build.py explorer/template.html explorer/style.css explorer/model.js explorer/views.js \
+		toymodels/plots/phases.py figures/phase_n2.png $(wildcard figures/*.npz) | .venv/installed
+	$(PY) explorer/build.py
+
+explorer: docs/index.html  # the page on which superposition can be touched
 
 test: .venv/installed
 	$(PY) -m ruff check .

@@ -1,8 +1,19 @@
+from pathlib import Path
+
 import matplotlib as mpl
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
 mpl.use("Agg")
+PACKAGE = Path(__file__).parents[1] / "toymodels"
+# Shapes and types in signatures are checked in every module but those of compiled loops, which numba needs undecorated.
+CHECKED = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.parent.name != "engine" and path.name != "__init__.py"
+]
+install_import_hook(CHECKED, "typecheck.checker")
 
 
 @pytest.fixture

@@ -81,3 +81,74 @@ def test_other_bad_input_is_refused(generator):
         tm.SparseFeatures(2, 0.5).sample(0, generator)
     with pytest.raises(ValueError, match=r"generator is \(2,\); allowed: 1 seeds"):
         tm.SparseFeatures(2, 0.5).sample(4, torch.tensor([1, 2]))
+
+
+PAIRS = tm.CorrelatedFeatures(5, [[0, 3], [1, 4]], [0.3, 0.1], together=[1.0, 0.4])
+ONE_OF_TWO = tm.AnticorrelatedFeatures(5, [[0, 3], [1, 4]], [0.3, 0.9])
+ONE_OF_THREE = tm.AnticorrelatedFeatures(5, [[4, 0, 2]], 0.3)
+SHARED_BIT = tm.SharedByExample(5, [0.3, 0.8])
+
+
+@pytest.mark.parametrize("features", [PAIRS, ONE_OF_TWO, ONE_OF_THREE, SHARED_BIT], ids=lambda f: type(f).__name__)
+def test_states_are_the_law_of_the_samples(features, generator):
+    """Chance of every pattern of on and off, by the states and by counting; values are uniform."""
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 5)
+    chance, density = features.states()
+    given = torch.where(masks[None, :, None] > 0, density[:, None], 1 - density[:, None]).prod(-1)  # [., mask, state]
+    expected = (given * chance[:, None]).sum(-1)
+    torch.testing.assert_close(expected.sum(1), torch.ones(features.n_instances, dtype=torch.float64))
+    x = features.sample(N, generator).double()
+    pattern = ((x > 0).long() * 2 ** torch.arange(4, -1, -1)).sum(-1)
+    counted = torch.stack([torch.bincount(row, minlength=32) for row in pattern]) / N
+    assert within(counted, expected, (expected * (1 - expected) / N).sqrt() + 1e-9)
+    torch.testing.assert_close(features.density, (expected @ masks))
+    assert x[x > 0].mean().item() == pytest.approx(0.5, abs=5 * (1 / 12 / (x > 0).sum().item()) ** 0.5)
+
+
+def test_together_runs_from_independent_to_one_bit():
+    x = tm.CorrelatedFeatures(2, [[0, 1]], 0.2, together=[0.2, 0.6, 1.0]).sample(N, torch.tensor([1, 2, 3])) > 0
+    given = (x[..., 0] & x[..., 1]).double().mean(1) / x[..., 0].double().mean(1)
+    torch.testing.assert_close(given, torch.tensor([0.2, 0.6, 1.0], dtype=torch.float64), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("features", [tm.SparseFeatures(5, [0.3, 0.1], signed=True), PAIRS, ONE_OF_TWO])
+def test_examples_of_a_stream_do_not_depend_on_where_a_batch_begins_or_on_neighbours(features):
+    seeds = torch.tensor([5, 6])
+    whole = features.draw(seeds, 0, 60)
+    assert torch.equal(whole[:, 40:], features.draw(seeds, 40, 20))
+    again = features.repeat(2).sample(60, torch.tensor([9, 6, 5, 6]))
+    assert torch.equal(again[1::2], whole[1:].expand(2, -1, -1))
+    assert torch.equal(again[2], whole[0])
+
+
+def test_signed_features_are_on_as_often_and_uniform_on_both_sides(generator):
+    x = tm.SparseFeatures(3, [[0.1, 0.5, 1.0]], signed=True).sample(N, generator).double()
+    assert within((x != 0).double().mean(1), torch.tensor([0.1, 0.5, 1.0]), torch.tensor(0.5 / N**0.5))
+    assert x.min() < -0.99
+    assert x.max() > 0.99
+    on = x[x != 0]
+    assert within(on.mean(), 0, (1 / 3 / len(on)) ** 0.5)
+    assert within(on.square().mean(), 1 / 3, (4 / 45 / len(on)) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (tm.CorrelatedFeatures, ([[0, 1], [1, 2]], 0.1), "sets is .*; allowed: sets that do not overlap"),
+        (tm.CorrelatedFeatures, ([[0, 5]], 0.1), "sets is .*; allowed: .* numbered 0 to 4"),
+        (tm.CorrelatedFeatures, ([[]], 0.1), "sets is .*; allowed: sets of at least one feature"),
+        (tm.CorrelatedFeatures, ([[0, 1]], 1.1), r"density is 1.1; allowed: numbers in \[0, 1\]"),
+        (tm.CorrelatedFeatures, ([[0, 1]], 0.5, 0.4), "together is 0.4; allowed: at least the density, 0.5"),
+        (tm.CorrelatedFeatures, ([[0, 1]], [0.5, 0.1], [1.0, 1.0, 1.0]), "together is 'of shape"),
+        (tm.AnticorrelatedFeatures, ([[0, 1]], float("nan")), "density is nan"),
+        (tm.AnticorrelatedFeatures, ([[0, 0]], 0.1), "sets is .*; allowed: sets that do not overlap"),
+    ],
+)
+def test_sets_that_make_no_sense_are_refused(kind, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kind(5, *arguments)
+
+
+def test_too_many_states_are_refused_and_said_to_be():
+    with pytest.raises(ValueError, match="sets is '8192 states'; allowed: at most 4096 states"):
+        tm.CorrelatedFeatures(26, [[2 * k, 2 * k + 1] for k in range(13)], 0.1)

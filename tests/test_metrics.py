@@ -45,3 +45,29 @@ def test_metrics_follow_permutations_ignore_rotations_and_scale_as_they_should(s
         torch.testing.assert_close(metric(scale * W), scale**power * value, rtol=1e-8, atol=1e-9 * scale**power)
     total = tm.dimensionality(W).sum(-1)
     assert (total <= min(m, n) + 1e-9).all()  # features cannot share more dimensions than there are
+
+
+def test_dimensions_per_feature():
+    assert tm.dimensions_per_feature(W_PENTAGON).tolist() == pytest.approx([0.4])
+    assert tm.dimensions_per_feature(torch.eye(3)).item() == pytest.approx(1.0)
+
+
+METRICS = (
+    *(tm.feature_norms, tm.interference, tm.dimensionality, tm.dimensions_per_feature),
+    *(tm.represented, tm.in_superposition, tm.angles),
+)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_weights_without_two_axes_or_with_nan_are_refused(metric):
+    with pytest.raises(ValueError, match=r"W is 'of shape \(5,\)'; allowed: a tensor \[..., hidden, feature\]"):
+        metric(torch.ones(5))
+    with pytest.raises(ValueError, match="W is nan; allowed: numbers"):
+        metric(torch.tensor([[[1.0, float("nan")], [0.0, 1.0]]]))
+
+
+def test_labels_of_nan_and_angles_of_three_dimensions_are_refused():
+    with pytest.raises(ValueError, match="overlap is nan"):
+        tm.phase_labels(torch.ones(2), torch.tensor([0.0, float("nan")]))
+    with pytest.raises(ValueError, match="hidden dimensions of W is 3; allowed: 2"):
+        tm.angles(torch.ones(3, 5))

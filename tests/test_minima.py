@@ -62,6 +62,41 @@ def test_leading_order_is_the_loss_on_inputs_with_at_most_one_other_feature_on(g
     torch.testing.assert_close(leading[0], expected.detach(), rtol=1e-6, atol=0)
 
 
+STATES = (
+    tm.CorrelatedFeatures(4, [[0, 1], [2, 3]], [0.1, 0.3]),
+    tm.CorrelatedFeatures(4, [[0, 1, 2]], [0.1, 0.3], together=0.6),
+    tm.AnticorrelatedFeatures(4, [[0, 1]], [0.1, 0.3]),
+    tm.AnticorrelatedFeatures(4, [[0, 1, 2]], [0.1, 1.0]),
+    tm.SharedByExample(4, [0.1, 0.3]),
+    tm.SparseFeatures(4, [0.1, 0.3], signed=True),
+)
+
+
+@pytest.mark.parametrize("features", STATES)
+def test_minimise_finds_where_the_exact_loss_of_any_data_has_no_slope(features, generator):
+    """Independent route: loss and gradient of population_loss, state by state in plain PyTorch."""
+    kinds = [tm.LinearModel] if features.signed else [tm.LinearModel, tm.ReLUModel]
+    for kind in kinds:
+        model = kind(4, 2, 16, generator=generator, dtype=torch.float64)
+        many = features.repeat(8)
+        start = tm.population_loss(model, many, torch.ones(4), compiled=False)
+        found, used = tm.minimise(model, many, torch.ones(4), tolerance=1e-11, return_iterations=True)
+        assert (used < 1000).all()
+        loss = tm.population_loss(model, many, torch.ones(4), terms=128, compiled=False)
+        torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-9)
+        assert (loss < start).all()
+        d_W, d_b = torch.autograd.grad(loss.sum(), (model.W, model.b))
+        assert torch.cat([d_W.flatten(), d_b.flatten()]).abs().median() < 1e-4
+
+
+def test_search_trains_on_data_with_states():
+    found = tm.search(tm.ReLUModel, STATES[0], torch.ones(4), 2, 8, torch.Generator().manual_seed(0), keep=1)
+    W = found.best.W[0]
+    overlap = (W.T @ W).abs()
+    assert overlap[0, 1] < 0.01  # on together: orthogonal
+    assert overlap[2, 3] < 0.01
+
+
 @pytest.mark.parametrize(
     ("settings", "name"),
     [({"starts": 0}, "starts"), ({"keep": 0}, "keep"), ({"kicks": 0}, "kicks"), ({"rounds": -1}, "rounds")],

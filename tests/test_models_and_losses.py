@@ -149,3 +149,121 @@ def test_shared_masks_keep_the_variance_between_masks(generator):
     single = independent * batch
     assert shared == pytest.approx(between + (single - between) / batch, rel=0.1)
     assert shared > 5 * independent
+
+
+class Constant(tm.SparseFeatures):
+    """Every feature on, at 1/2."""
+
+    def sample(self, batch, generator, n_instances=None):
+        return torch.full((n_instances or self.n_instances, batch, self.n_features), 0.5)
+
+
+@pytest.mark.parametrize("kind", [tm.ReLUModel, tm.LinearModel, tm.ReLUHiddenModel])
+def test_sampled_loss_is_that_of_the_features_own_samples(kind, generator):
+    """An earlier version drew independent features whatever the class said."""
+    model = kind.from_weights(torch.zeros(2, 1, 3), torch.zeros(2, 3))
+    loss = tm.SampledLoss(Constant(3, 0.1), torch.ones(3), 10, generator=generator)(model)
+    assert loss.tolist() == [0.75, 0.75]
+    assert tm.FixedSampleLoss(Constant(3, 0.1), torch.ones(3), 100)(model).tolist() == pytest.approx([0.75] * 2)
+
+
+def test_own_samples_may_use_the_generator_as_they_like(generator):
+    class Torch(tm.SparseFeatures):
+        def sample(self, batch, generator, n_instances=None):
+            return torch.rand(n_instances or 1, batch, self.n_features, generator=generator)
+
+    class Halved(tm.SparseFeatures):
+        def sample(self, batch, generator, n_instances=None):
+            return super().sample(batch, generator, n_instances) / 2
+
+    model = tm.ReLUModel.from_weights(torch.zeros(2, 1, 3), torch.zeros(2, 3))
+    for kind, source in ((Torch, generator), (Halved, generator), (Halved, torch.tensor([1, 2]))):
+        objective = tm.SampledLoss(kind(3, 1.0), torch.ones(3), 1000, generator=source)
+        first, second = objective(model), objective(model)
+        assert (first != second).all()
+        assert first.tolist() == pytest.approx([1.0 if kind is Torch else 0.25] * 2, rel=0.1)
+
+
+def test_a_subclass_with_another_forward_is_trained_as_what_it_is(generator):
+    class Doubled(tm.ReLUModel):
+        def pre_activation(self, x):
+            return 2 * super().pre_activation(x)
+
+    model = Doubled(3, 2, 2, generator=generator)
+    features, seeds = tm.SparseFeatures(3, 0.5), torch.tensor([1, 2])
+    x = features.sample(50, seeds, 2)
+    loss = tm.SampledLoss(features, torch.ones(3), 50, generator=seeds)(model)
+    torch.testing.assert_close(loss, (model(x) - x).square().sum(-1).mean(-1))
+
+
+@pytest.mark.parametrize("features", [tm.SparseFeatures(3, [0.3, 0.8]), tm.SharedByExample(3, [0.3, 0.8])])
+@pytest.mark.parametrize("shared_mask", [False, True])
+def test_the_compiled_step_draws_what_the_features_draw(features, shared_mask, generator):
+    model, seeds = tm.ReLUModel(3, 2, 2, generator=generator), torch.tensor([1, 2])
+    objective = tm.SampledLoss(features, torch.ones(3), 50, shared_mask=shared_mask, generator=seeds)
+    for start in (0, 50):
+        x = features.draw(seeds, start, 50, shared_mask)
+        torch.testing.assert_close(objective(model), (model(x) - x).square().sum(-1).mean(-1))
+    if shared_mask:
+        assert ((x > 0) == (x[:, :1] > 0)).all()
+
+
+def test_the_classes_of_shared_masks_are_thin():
+    seeds = torch.tensor([3])
+    for thin, features in ((tm.SharedByBatch, tm.SparseFeatures), (tm.SharedByBoth, tm.SharedByExample)):
+        assert torch.equal(thin(3, 0.5).draw(seeds, 20, 20), features(3, 0.5).draw(seeds, 20, 20, shared_mask=True))
+        assert all(map(torch.equal, thin(3, 0.5).states(), features(3, 0.5).states()))
+
+
+def test_target_is_what_the_output_is_compared_with(generator):
+    features = tm.SparseFeatures(3, 0.5, signed=True)
+    exact = tm.AbsoluteValueModel.from_weights(
+        torch.eye(3).repeat(2, 1) * torch.tensor([1, 1, 1, -1, -1, -1.0])[:, None], torch.eye(3).repeat(1, 2)
+    )
+    objective = tm.SampledLoss(features, torch.ones(3), 100, target=torch.abs, generator=generator)
+    assert objective(exact).item() == pytest.approx(0, abs=1e-12)
+    assert tm.SampledLoss(features, torch.ones(3), 100, generator=generator)(exact) > 0.1
+
+
+def by_hand(model, x):
+    """Forward of one model on one input, in plain Python."""
+    relu = lambda v: max(v, 0.0)  # noqa: E731
+    p = {name: values[0].tolist() for name, values in model.named_parameters()}
+    W1 = p.get("W1", p.get("W"))
+    h = [relu(sum(w * v for w, v in zip(row, x, strict=True)) + c) for row, c in zip(W1, p.get("c", [0.0] * 9))]  # noqa: B905
+    rows = p["W2"] if "W2" in p else [list(column) for column in zip(*W1, strict=True)]
+    return [relu(sum(w * v for w, v in zip(row, h, strict=True)) + b) for row, b in zip(rows, p["b"], strict=True)]
+
+
+@pytest.mark.parametrize("kind", [tm.ReLUHiddenModel, tm.AbsoluteValueModel])
+def test_neurons_by_hand_xavier_and_all_parameters_are_carried(kind, generator):
+    extra = {"hidden_bias": True} if kind is tm.ReLUHiddenModel else {}
+    model = kind(4, 3, 5, generator=generator, **extra)
+    for values in model.parameters():
+        values.data += 0.1 * torch.randn(values.shape, generator=generator)
+    x = torch.randn(5, 2, 4, generator=generator)
+    assert model(x)[0, 1].tolist() == pytest.approx(by_hand(model, x[0, 1].tolist()), abs=1e-6)
+    again = tm.stack_models([model.select([4]), model.select(slice(0, 2))])
+    assert type(again) is kind
+    for name, values in model.named_parameters():
+        assert torch.equal(dict(again.named_parameters())[name], values[[4, 0, 1]]), name
+    torch.testing.assert_close(again(x[[4, 0, 1]]), model(x)[[4, 0, 1]])
+    history = tm.train(
+        again, tm.SampledLoss(tm.SparseFeatures(4, 0.5), torch.ones(4), 8, generator=generator), 3, snapshots=(0, 3)
+    )
+    for name, values in again.named_parameters():
+        assert torch.equal(history.parameters[name][1], values)
+        assert not torch.equal(history.parameters[name][0], values)
+    wide = kind(30, 20, 200, generator=generator)
+    for name, values in wide.named_parameters():
+        if values.ndim == 3:
+            assert values.std().item() == pytest.approx((2 / 50) ** 0.5, rel=0.02), name
+    with pytest.raises(ValueError, match=r"models is .*; allowed: models of one class and shape"):
+        tm.stack_models([model, kind(4, 2, 5, generator=generator, **extra)])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 5, 3), (2, 5, 4), (1, 5, 3), (2, 5, 3, 1)])
+@pytest.mark.parametrize("kind", [tm.ReLUModel, tm.LinearModel, tm.ReLUHiddenModel, tm.AbsoluteValueModel])
+def test_inputs_of_a_wrong_shape_are_refused(kind, shape, generator):
+    with pytest.raises(ValueError, match=r"x is 'of shape .*; allowed: shape \[2, batch, 3\]"):
+        kind(3, 2, 2, generator=generator)(torch.ones(shape))

@@ -95,6 +95,52 @@ def test_gradients_pass_gradcheck(n, m, compiled, generator):
         assert torch.autograd.gradgradcheck(loss, (W, b))
 
 
+def central_differences(loss, values, step):
+    differences = torch.empty_like(values)
+    for k in range(values.numel()):
+        there, back = values.clone(), values.clone()
+        there.view(-1)[k] += step
+        back.view(-1)[k] -= step
+        differences.view(-1)[k] = (loss(there) - loss(back)) / (2 * step)
+    return differences
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(("n", "m", "p"), [(2, 1, 0.3), (3, 2, 0.3), (3, 2, 1.0), (3, 2, 0.0), (5, 2, 0.1)])
+def test_gradients_at_b_0_are_slopes_of_the_loss(n, m, p, compiled, generator):
+    """An output without overlaps above 0 has the end of its range on the ReLU's kink; the loss is differentiable."""
+    model = tm.ReLUModel(n, m, 6, generator=generator, dtype=torch.float64)
+    with torch.no_grad():  # the last ones: all overlaps at most 0; overlaps exactly 0; a feature without direction
+        model.W[-3] = torch.eye(m, n, dtype=torch.float64)
+        model.W[-3, :, -1] = -1.0
+        model.W[-2] = 0.8 * torch.eye(m, n, dtype=torch.float64)
+        model.W[-1, :, 0] = 0.0
+        model.b[-1, 0] = -0.1  # at b = 0 a feature without direction is truly on a kink
+    weights = 0.9 ** torch.arange(n, dtype=torch.float64)
+    for one in map(model.select, [[k] for k in range(6)]):
+
+        def loss(W, b):
+            there = tm.ReLUModel.from_weights(W, b)
+            return tm.population_loss(there, tm.SparseFeatures(n, p), weights, terms=1024, compiled=compiled).item()
+
+        W, b = one.W.detach(), one.b.detach()
+        exact = tm.population_loss(one, tm.SparseFeatures(n, p), weights, terms=1024, compiled=compiled)
+        d_W, d_b = torch.autograd.grad(exact.sum(), (one.W, one.b))
+        some = (W.square().sum(1) > 0) | (b != 0)  # not on a kink
+        expected_b = central_differences(lambda b, W=W: loss(W, b), b, 1e-6)
+        torch.testing.assert_close(d_b[some], expected_b[some], rtol=1e-4, atol=1e-5)
+        expected_W = central_differences(lambda W, b=b: loss(W, b), W, 1e-4).mT[some]
+        torch.testing.assert_close(d_W.mT[some], expected_W, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_on_the_kink_of_a_feature_without_direction_the_gradient_is_the_way_down(compiled):
+    model = tm.ReLUModel.from_weights(torch.zeros(1, 2, 4, dtype=torch.float64))
+    loss = tm.population_loss(model, tm.SparseFeatures(4, 0.3), torch.ones(4), compiled=compiled)
+    (d_b,) = torch.autograd.grad(loss.sum(), model.b)
+    torch.testing.assert_close(d_b, torch.full_like(d_b, -0.3), rtol=1e-6, atol=0)
+
+
 def test_gradient_is_that_of_the_truncated_series_while_its_frame_stays(generator):
     """Else line searches near a minimum fail: with ranges set anew at each point, the gradient is not the slope."""
     model, features, importance = tm.ReLUModel(30, 10, generator=generator), tm.SparseFeatures(30, 0.05), torch.ones(30)
@@ -171,3 +217,116 @@ def test_bad_input_names_the_argument_and_what_is_allowed(generator):
     model.W.data[1, 0, 2] = float("nan")
     with pytest.raises(ValueError, match=r"W is nan; allowed: finite numbers"):
         tm.population_loss(model, features, torch.ones(3))
+
+
+class Silent(tm.SparseFeatures):
+    """Samples of its own, without their law."""
+
+    def sample(self, batch, generator, n_instances=None):
+        return torch.zeros(n_instances or self.n_instances, batch, self.n_features)
+
+
+class Hidden(tm.ReLUModel):
+    def forward(self, x):
+        return torch.baddbmm(self.b.unsqueeze(1), torch.bmm(x, self.W.mT).relu(), self.W).relu()
+
+
+def test_another_model_or_other_data_are_refused_and_never_scored_as_a_known_one(generator):
+    features, importance = tm.SparseFeatures(3, 0.5), torch.ones(3)
+    model = Hidden(3, 2, 2, generator=generator)
+    for use in (
+        lambda: tm.population_loss(model, features, importance),
+        lambda: tm.minimise(model, features, importance),
+        lambda: tm.restarts(Hidden, features, importance, 2, 2, generator, steps=2),
+        lambda: tm.readout_accuracy(model, features),
+    ):
+        with pytest.raises(ValueError, match=r"model is 'Hidden.*; allowed: .*LinearModel"):
+            use()
+    known = tm.ReLUModel(3, 2, 2, generator=generator)
+    for features in (
+        Silent(3, 0.5),
+        type("States", (tm.SparseFeatures,), {"states": tm.SparseFeatures.states})(3, 0.5),
+    ):
+        for use in (tm.population_loss, tm.minimise):
+            with pytest.raises(ValueError, match=r"features is .*; allowed: .* defines states\(\) along with sample"):
+                use(known, features, importance)
+    with pytest.raises(ValueError, match="model is 'ReLUModel of signed features'"):
+        tm.population_loss(known, tm.SparseFeatures(3, 0.5, signed=True), importance)
+
+
+GROUPS = {
+    "pairs": tm.CorrelatedFeatures(6, [[0, 1], [2, 3], [4, 5]], 0.3),
+    "triples, less than always together": tm.CorrelatedFeatures(6, [[0, 1, 5], [2, 3, 4]], 0.2, together=0.7),
+    "one of two": tm.AnticorrelatedFeatures(6, [[0, 1], [2, 3], [4, 5]], 0.6),
+    "one of three": tm.AnticorrelatedFeatures(6, [[0, 2, 4], [1, 3, 5]], 0.9),
+    "a set and single features": tm.CorrelatedFeatures(6, [[1, 4]], 0.4),
+    "one of two and single features": tm.AnticorrelatedFeatures(6, [[1, 4]], 0.4),
+    "two sets of ten": tm.AnticorrelatedFeatures(20, [range(10), range(10, 20)], 0.8),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_losses_of_features_in_sets_are_those_of_a_million_samples(name, generator):
+    features = GROUPS[name]
+    n, blocks, batch = features.n_features, 10, 100_000
+    importance = torch.rand(n, generator=generator)
+    kinds = tm.ReLUModel, tm.LinearModel
+    models = [kind(n, 2 if n < 20 else 5, generator=generator, init_scale=1.5) for kind in kinds]
+    sums = torch.zeros(2, 2, dtype=torch.float64)
+    for block in range(blocks):
+        x = features.draw(torch.tensor([7]), block * batch, batch)
+        for number, model in enumerate(models):
+            model.b.data = torch.linspace(-0.3, 0.3, n)[None]
+            losses = (importance * (model(x) - x).detach().square()).sum(-1).double()
+            sums[number] += torch.stack([losses.sum(), losses.square().sum()])
+    for model, (mean, square) in zip(models, sums / (blocks * batch), strict=True):
+        exact = tm.population_loss(model, features, importance).detach()
+        assert (mean - exact).abs() < 4 * ((square - mean**2) / (blocks * batch)).sqrt(), type(model)
+
+
+def test_signed_features_have_the_linear_loss_of_their_samples(generator):
+    model, _, importance = random_case(5, 2, 2, generator, tm.LinearModel)
+    features = tm.SparseFeatures(5, [0.2, 0.9], signed=True)
+    x = features.sample(100_000, generator).double()
+    losses = (importance * (model(x) - x).square()).sum(-1)
+    exact = tm.population_loss(model, features, importance)
+    assert ((losses.mean(1) - exact).abs() < 4 * losses.std(1) / 100_000**0.5).all()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("name", ["pairs", "one of three"])
+def test_gradients_for_features_in_sets_are_differences(name, compiled, generator):
+    model = tm.ReLUModel(6, 2, generator=generator, dtype=torch.float64)
+    model.b.data.uniform_(-0.3, 0.3, generator=generator)
+    importance = torch.rand(6, generator=generator)
+
+    def loss():
+        return tm.population_loss(model, GROUPS[name], importance, compiled=compiled)
+
+    loss().sum().backward()
+    for parameter in (model.W, model.b):
+        direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        ends = []
+        for step in (1e-5, -2e-5):
+            parameter.data += step * direction
+            ends.append(loss().item())
+        parameter.data += 1e-5 * direction
+        assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(
+            (parameter.grad * direction).sum().item(), rel=1e-5, abs=1e-8
+        )
+
+
+def test_a_class_of_features_that_says_samples_and_law_is_scored_by_them(generator):
+    class Half(tm.SparseFeatures):  # uniform numbers, but feature 0 is never on
+        def draw(self, seeds, start, batch, shared_mask=False):
+            return super().draw(seeds, start, batch) * (torch.arange(self.n_features) > 0)
+
+        def states(self):
+            chance, density = super().states()
+            return chance, density * (torch.arange(self.n_features) > 0)
+
+    model, importance = tm.ReLUModel(3, 2, generator=generator), torch.ones(3)
+    x = Half(3, 0.5).sample(200_000, generator)
+    losses = (model(x) - x).square().sum(-1).detach().double()
+    exact = tm.population_loss(model, Half(3, 0.5), importance)
+    assert (losses.mean() - exact).abs() < 4 * losses.std() / 200_000**0.5

@@ -56,10 +56,10 @@ def test_lowest_restart_is_kept_and_all_losses_are_returned():
     assert (diagram.success_rate() >= 1 / 4).all()
 
 
-def test_an_unconverged_model_is_never_superposition():
+def test_a_model_that_has_not_converged_has_no_phase():
     diagram = tm.phase_diagram("relu", **GRID, steps=1)
     assert not diagram.converged.any()
-    assert not (diagram.phase == tm.Phase.SUPERPOSITION).any()
+    assert (diagram.phase == tm.Phase.NOT_CONVERGED).all()
 
 
 def test_chunks_do_not_change_the_result(monkeypatch):
@@ -102,6 +102,7 @@ def test_sampled_diagram_finds_the_clear_phases():
     diagram = tm.phase_diagram(
         "relu", densities=[1.0, 0.2], importances=[0.05, 1.0, 20.0], restarts=5, batch=256, steps=1500, lr=0.02
     )
+    assert diagram.converged is None  # unknown after training on batches
     phases = [tm.Phase.IGNORED, tm.Phase.SUPERPOSITION, tm.Phase.DEDICATED]
     assert diagram.phase[1, 1] == phases[1]
     assert diagram.phase[:, 0].tolist() == [int(phases[0])] * 2
@@ -196,3 +197,13 @@ def test_bad_grids_are_refused(changes, message):
         tm.phase_diagram("gelu", **GRID)
     with pytest.raises(ValueError, match="n_features is 1; allowed: a whole number of at least 2"):
         tm.phase_diagram("relu", 1, **GRID)
+
+
+def test_a_diagram_carries_every_parameter_of_models_without_an_exact_loss(monkeypatch):
+    settings = {"densities": [0.5, 0.1], "importances": [0.5, 1.0], "restarts": 3, "batch": 16, "steps": 10}
+    one, all_of_them = (tm.phase_diagram(tm.ReLUHiddenModel, 3, **settings, keep=keep) for keep in ("best", "all"))
+    monkeypatch.setattr(sweeps, "MODELS_PER_CHUNK", 3)
+    assert torch.equal(tm.phase_diagram(tm.ReLUHiddenModel, 3, **settings).restart_losses, all_of_them.restart_losses)
+    assert one.parameters.keys() == all_of_them.parameters.keys() == {"W", "b"}
+    assert all_of_them.restart_parameters["W"].shape == (3, 2, 2, 2, 3)
+    assert torch.equal(one.W, all_of_them.W)

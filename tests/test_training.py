@@ -101,3 +101,44 @@ def test_success_fractions_reproduce_for_a_fixed_seed(settings):
     first = fractions()
     assert torch.equal(first, fractions())
     assert ((first > 0) & (first <= 1)).all()
+
+
+def test_restarts_without_an_exact_loss_are_scored_on_one_sample_for_all(generator):
+    features = tm.SparseFeatures(3, [0.5, 0.2], signed=True)
+    arguments = tm.AbsoluteValueModel, features, torch.ones(3), 6, 4, torch.Generator().manual_seed(0)
+    runs = tm.restarts(*arguments, steps=300, batch=128, target=torch.abs)
+    score = tm.FixedSampleLoss(features, torch.ones(3), target=torch.abs)
+    torch.testing.assert_close(runs.loss, score(runs.models).view(4, 2))
+    torch.testing.assert_close(score(runs.best), runs.best_loss)
+    fresh = features.sample(100_000, generator)
+    loss = (runs.best(fresh) - fresh.abs()).square().sum(-1)
+    assert ((loss.mean(1) - runs.best_loss).abs() < 5 * loss.std(1) / 65_536**0.5 + 1e-9).all()
+
+
+def test_a_score_of_ones_own_selects(generator):
+    def score(model):
+        return model.b[:, 0].detach().double()
+
+    arguments = tm.ReLUModel, FEATURES, IMPORTANCE, 2, 5, generator
+    runs = tm.restarts(*arguments, steps=20, batch=16, score=score)
+    assert torch.equal(runs.loss.flatten(), score(runs.models))
+    assert torch.equal(runs.best.b[:, 0].double(), runs.loss.min(0).values)
+    with pytest.raises(ValueError, match=r"score\(models\) is 'of shape \(1,\)'; allowed: \[15\]"):
+        tm.restarts(*arguments, steps=1, batch=16, score=lambda model: torch.zeros(1))
+    with pytest.raises(ValueError, match=r"target is .*; allowed: None for the exact loss"):
+        tm.restarts(*arguments, steps=1, target=torch.abs)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        tm.CorrelatedFeatures(4, [[0, 1]], [0.5, 0.1], together=0.8),
+        tm.AnticorrelatedFeatures(4, [[0, 1], [2, 3]], [0.5, 0.1]),
+    ],
+)
+def test_features_in_sets_are_trained_on_and_scored(features, generator):
+    for batch in (None, 64):
+        runs = tm.restarts(tm.ReLUModel, features, IMPORTANCE, 2, 3, generator, steps=50, batch=batch)
+        start = tm.population_loss(tm.ReLUModel(4, 2, 2, generator=generator), features, IMPORTANCE)
+        assert (runs.best_loss < start).all()
+        torch.testing.assert_close(runs.best_loss, tm.population_loss(runs.best, features, IMPORTANCE).detach())

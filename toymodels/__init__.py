@@ -9,6 +9,23 @@ biases          b       `b` [instance, feature]
 data            x, x'   `x`, `x_hat` [instance, batch, feature]
 loss            L       [instance]: E Σ_i I_i (x_i - x̂_i)²
 Everything is stacked along a leading *instance* axis: one call trains many models, each on its own.
+
+Which to call
+train       one stack of models on any objective, with curves and snapshots: to study training itself
+restarts    many random starts of a model, trained by train() and scored alike: how often does training succeed?
+minimise    the exact loss to the minimum near each start, compiled: tens of times faster than train, no curves
+search      the lowest minima that can be found, where there are very many: what is optimal?
+phase_diagram  minimise (or train on batches) on a grid of density and importance, resumable, on any executor
+
+What to hand them
+data.py     what x is: SparseFeatures, CorrelatedFeatures, AnticorrelatedFeatures; draws samples and says their law
+models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
+losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
+What to read then
+metrics, theory, representation: numbers and closed forms of W; plots: panels by subject; report: what leaves a notebook
+Below
+population  the exact loss and its derivation; training, minima, sweeps: the five above; chunks: long lists of work;
+            streams, checks: seeds and arguments; engine: compiled loops, plain arrays in and out
 """
 
 from toymodels import theory

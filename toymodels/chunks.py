@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from toymodels.checks import count, require
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray | np.generic]
 IN_FLIGHT = 1000  # chunks handed to an executor at a time: bounds what the client holds
 
 

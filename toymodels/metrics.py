@@ -10,7 +10,7 @@ from torch import Tensor
 from toymodels.checks import of_weights, require
 
 REPRESENTED_NORM = 0.5  # norms gather near 0 and near 1, so the middle separates them
-SUPERPOSED_INTERFERENCE = 0.1  # a regular simplex of up to 10 features in 9 dimensions still counts (1/9)
+SUPERPOSED_INTERFERENCE = 0.25  # D = 1/(1 + interference) for unit norms: between 3/4 (a tetrahedron) and 1 (alone)
 
 
 class Phase(IntEnum):

@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 from toymodels import streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
-from toymodels.data import Features, SharedByBoth, SharedByExample, law
+from toymodels.data import Features, law
 from toymodels.engine import lbfgs
 from toymodels.models import LinearModel, ReLUModel, ToyModel, stack_models
-from toymodels.population import population_loss
+from toymodels.population import exact_loss, population_loss
 from toymodels.training import Restarts
 
 RACE = 200  # L-BFGS iterations of a candidate before its loss is compared with the others'
@@ -44,20 +44,17 @@ def minimise(
     require(type(model) in kinds, "model", type(model).__name__, "LinearModel or ReLUModel, which have an exact loss")
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
     W, b = model.W.detach().double().numpy().copy(), model.b.detach().double().numpy().copy()
-    coactive = type(features) in (SharedByExample, SharedByBoth)  # the one kind of states that the kernels know
-    chance, density = law(features, len(W))
-    one_state = coactive or (chance.shape[1] == 1 and not features.signed)
-    require(one_state, "features", type(features).__name__, "independent features, or one bit for all of an example")
-    p = (features.for_instances(len(W)).density if coactive else density[:, 0]).contiguous().numpy()
+    exact_loss(model, features)
+    chance, density = (values.contiguous().numpy() for values in law(features, len(W)))
     weights = importance_tensor(importance, model.n_features, len(W), features.density).contiguous().numpy()
-    settings = type(model) is ReLUModel, coactive, terms, iterations, tolerance
+    settings = type(model) is ReLUModel, 0.0 if features.signed else 0.5, terms, iterations, tolerance
     loss, used = torch.empty(len(W), dtype=torch.float64), torch.empty(len(W), dtype=torch.int64)
     block = max(64, len(W) // 100 if progress else len(W))
     label = progress if isinstance(progress, str) else None
     for first in tqdm(range(0, len(W), block), desc=label, disable=not progress, mininterval=1.0):
         rows = slice(first, first + block)
         with parallel_chunksize(1 if model.n_features >= 8 else 0):  # large models one by one: their times differ
-            results = lbfgs.minimise(W[rows], b[rows], p[rows], weights[rows], *settings)
+            results = lbfgs.minimise(W[rows], b[rows], chance[rows], density[rows], weights[rows], *settings)
         loss[rows], used[rows] = map(torch.from_numpy, results)
     model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
     return (loss, used) if return_iterations else loss

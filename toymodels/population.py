@@ -27,12 +27,12 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from toymodels.checks import count, finite_weights, importance_tensor, require
 from toymodels.data import Features, law, law_is_known
-from toymodels.engine import series
+from toymodels.engine import mixture, series
 from toymodels.engine.autograd import KernelLoss
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 
@@ -42,10 +42,10 @@ TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually unde
 def population_loss(
     model: ToyModel,
     features: Features,
-    importance: Tensor,
+    importance: Shaped[Tensor, "*rows feature"],
     terms: int = TERMS,
     compiled: bool | None = None,
-) -> Tensor:
+) -> Float64[Tensor, " instance"]:
     """Exact E Σ_i I_i (x_i - x̂_i)² per instance, float64 [instance], differentiable.
 
     importance: [feature] or [instance, feature], at least 0. terms: Fourier terms for the part of the loss in which two
@@ -60,8 +60,12 @@ def population_loss(
 
 
 def unchecked_population_loss(
-    model: ToyModel, features: Features, importance: Tensor, terms: int = TERMS, compiled: bool | None = None
-) -> Tensor:
+    model: ToyModel,
+    features: Features,
+    importance: Shaped[Tensor, "*rows feature"],
+    terms: int = TERMS,
+    compiled: bool | None = None,
+) -> Float64[Tensor, " instance"]:
     """population_loss that passes NaN weights through as NaN losses (a diverged training run)."""
     exact = exact_loss(model, features)
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
@@ -95,11 +99,8 @@ def _relu(model, chance, density, weights, terms, compiled):
     W, b = model.W.double(), model.b.double()
     chance, density, weights = (values.to(W) for values in (chance, density, weights))
     if compiled if compiled is not None else W.device.type == "cpu":
-        states = chance.shape[1]
-        rows = (values.repeat_interleave(states, 0) for values in (W, b))
-        settings = density.flatten(0, 1), weights.repeat_interleave(states, 0), terms
-        losses = KernelLoss.apply(*rows, series.batched_loss_and_gradient, settings)
-        return (chance * losses.view(chance.shape)).sum(-1)
+        settings = chance, density, weights, terms
+        return KernelLoss.apply(W, b, mixture.relu_loss_and_gradient, settings)
     losses = relu_output_losses(W[:, None], b[:, None], density, terms)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 
@@ -127,7 +128,12 @@ def linear_output_losses(
     return mean.square() + variance
 
 
-def relu_output_losses(W: Tensor, b: Tensor, p: Tensor, terms: int = TERMS) -> Tensor:
+def relu_output_losses(
+    W: Float[Tensor, "*#row hidden feature"],
+    b: Float[Tensor, "*#row feature"],
+    p: Float[Tensor, "*#row feature"],
+    terms: int = TERMS,
+) -> Float[Tensor, "*row feature"]:
     """E (x_i - x̂_i)² of the ReLU model [instance, feature], in plain PyTorch: any device, any derivative."""
     n = W.shape[-1]
     others = 1.0 - torch.eye(n, dtype=W.dtype, device=W.device)
@@ -140,7 +146,9 @@ def relu_output_losses(W: Tensor, b: Tensor, p: Tensor, terms: int = TERMS) -> T
     return none * output_loss(b, gain, p) + (one * single).sum(-1) + _several_active(a, q, one, many, b, gain, p, terms)
 
 
-def output_loss(u: Tensor, gain: Tensor, p: Tensor) -> Tensor:
+def output_loss(
+    u: Float[Tensor, "*#shape"], gain: Float[Tensor, "*#shape"], p: Float[Tensor, "*#shape"]
+) -> Float[Tensor, "*shape"]:
     """g(u), the loss of an output whose own feature has density p when the others and the bias add up to u."""
     r, on = (1 + u / gain).clamp(0, 1), u.relu()
     return p * (1 / 3 - gain * r**2 + gain * (1 + gain) * r**3 / 3) + on.square() - p * (1 - gain) * on
@@ -149,6 +157,24 @@ def output_loss(u: Tensor, gain: Tensor, p: Tensor) -> Tensor:
 def _output_slope(u: Tensor, gain: Tensor, p: Tensor) -> Tensor:
     r = (1 + u / gain).clamp(0, 1)
     return p * r * ((1 + gain) * r - 2) + 2 * u.relu()
+
+
+def _slopes_at_ends(u, length, gain, p):
+    """g' at u and at u + length, to be differentiated by the pieces of g between: an end may be where two meet."""
+
+    def slope(u, off, on):
+        r = 1 + u / gain
+        partly = p * r * ((1 + gain) * r - 2)
+        return torch.where(off, 0.0, torch.where(on, 2 * u - p * (1 - gain), partly))
+
+    cut1, cut2 = _cut(-u - gain, length), _cut(-u, length)
+    return slope(u, cut1 > 0, cut2 <= 0), slope(u + length, cut1 >= length, cut2 < length)
+
+
+def _cut(y, length):
+    """y clamped to [0, length], with slope 0 at the ends too."""
+    inside = (y > 0) & (y < length)
+    return torch.where(inside, y, y.detach().clamp(torch.zeros_like(length), length))
 
 
 def _product_of_others(factors: Tensor) -> Tensor:
@@ -196,7 +222,7 @@ def _several_active(a, q, one, many, b, gain, p, terms):  # all [instance, outpu
     mean = (a * (q - one)).sum(-1) / 2
     second = (a.square() * (q / 3 - q.square() / 4 - one / 3)).sum(-1) + ((a * q).sum(-1) / 2).square()
     moment1, moment2 = mean - low * many, second - 2 * low * mean + low.square() * many
-    left, right = _output_slope(b + low, gain, p), _output_slope(b + low + length, gain, p)
+    left, right = _slopes_at_ends(b + low, length, gain, p)
     smooth = many * _segment_mean(b + low, length, gain, p)
     smooth = smooth + left * (moment1 - many * length / 2)
     smooth = smooth + (right - left) * (moment2 / (2 * length) - many * length / 6)
@@ -207,8 +233,7 @@ def _several_active(a, q, one, many, b, gain, p, terms):  # all [instance, outpu
 def _curvature_cosine(u, length, gain, p, omega):
     """∫₀ᴸ g''(u + y) cos(ωy) dy for each ω: the linear piece [cut1, cut2] and the constant 2 above cut2."""
     u, length, gain, p = (t.unsqueeze(-1) for t in (u, length, gain, p))
-    zero = torch.zeros_like(u)
-    cut1, cut2 = (-u - gain).clamp(zero, length), (-u).clamp(zero, length)
+    cut1, cut2 = _cut(-u - gain, length), _cut(-u, length)
     width, middle = cut2 - cut1, (cut1 + cut2) / 2
     slope = 2 * p * (1 + gain) / gain.square()
     height = slope * (middle + u + gain) - 2 * p / gain  # g'' in the middle of the piece

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float, Float64, Int64
 from scipy.stats import false_discovery_control
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from toymodels.data import Features, SparseFeatures
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 
 ACTIVATIONS = {LinearModel: lambda x: x, ReLUModel: torch.relu}  # exact classes: x̂ = activation(WᵀWx + b)
+Declared = Bool[Tensor, "instance feature"]
 CHUNK = 2**21  # entries of a working tensor: stays in cache
 
 
@@ -35,7 +37,7 @@ def readout_accuracy(
     epsilon: float = 0.1,
     samples: int = 1000,
     generator: streams.Source | None = None,
-) -> Tensor:
+) -> Float64[Tensor, "instance feature"]:
     """How reliably output i says what input i is: float64 [instance, feature] in [0, 1].
 
     The mean of P(|x̂_i - x_i| ≤ ε | x_i on) and P(|x̂_i| ≤ ε | x_i off, some other on). A side that cannot occur
@@ -61,7 +63,7 @@ def represented_features(
     generator: streams.Source | None = None,
     credit_constant: bool = True,
     return_p_values: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Declared | tuple[Declared, Float64[Tensor, "instance feature"]]:
     """Which features a trained model represents: bool [instance, feature], by comparison with untrained models.
 
     The definition is Roe's (2023), see the top of this module: feature i is represented if readout_accuracy is
@@ -105,7 +107,7 @@ def _check(model: ToyModel, features: Features, epsilon: float, samples: int) ->
     require(independent, "features", repr(features), "SparseFeatures, not signed")
 
 
-def _seed(generator: streams.Source | None) -> Tensor:
+def _seed(generator: streams.Source | None) -> Int64[Tensor, "1"]:
     return streams.instance_seeds(torch.Generator().manual_seed(0) if generator is None else generator, 1)
 
 
@@ -114,15 +116,15 @@ class Inputs(NamedTuple):
     the weight [sample, feature] of the latter in the off side (some other feature is on), which sides occur [feature].
     """
 
-    plain: Tensor
-    crowded: Tensor
-    off_weight: Tensor
-    has_on: Tensor
-    has_off: Tensor
+    plain: Float[Tensor, "sample feature"]
+    crowded: Float[Tensor, "sample feature"]
+    off_weight: Float[Tensor, "sample feature"]
+    has_on: Bool[Tensor, " feature"]
+    has_off: Bool[Tensor, " feature"]
 
 
 def _inputs_by_density(
-    model: ToyModel, features: Features, samples: int, seed: Tensor
+    model: ToyModel, features: Features, samples: int, seed: Int64[Tensor, "1"]
 ) -> Iterator[tuple[Tensor, Inputs]]:
     """Index of the instances that share a density, and its inputs, the same whichever other densities there are."""
     density, which = torch.unique(features.for_instances(model.n_instances).density.cpu(), dim=0, return_inverse=True)
@@ -142,7 +144,7 @@ def _inputs_by_density(
         yield which.eq(k).nonzero()[:, 0], Inputs(plain, crowded, off_weight, p > 0, (p < 1) & some_other.any(0))
 
 
-def _accuracy(model: ToyModel, inputs: Inputs, epsilon: float) -> Tensor:
+def _accuracy(model: ToyModel, inputs: Inputs, epsilon: float) -> Float64[Tensor, "instance feature"]:
     """readout_accuracy [instance, feature] of models that share their inputs."""
     W, b = (parameter.detach().float() for parameter in (model.W, model.b))
     plain, crowded, off_weight = (tensor.to(W.device) for tensor in inputs[:3])
@@ -160,12 +162,14 @@ def _accuracy(model: ToyModel, inputs: Inputs, epsilon: float) -> Tensor:
     return _both_sides(hit.double().cpu(), silent.double().cpu(), inputs)
 
 
-def _constant_accuracy(inputs: Inputs, epsilon: float) -> Tensor:
+def _constant_accuracy(inputs: Inputs, epsilon: float) -> Float64[Tensor, " feature"]:
     """The highest readout_accuracy [feature] that a constant output can have."""
     samples = len(inputs.plain)
     hit = 2 * epsilon + 1 / samples  # as many of the evenly spaced x_i as an interval of length 2ε can hold
     return _both_sides(torch.tensor(hit, dtype=torch.float64), torch.ones(1, dtype=torch.float64), inputs)
 
 
-def _both_sides(hit: Tensor, silent: Tensor, inputs: Inputs) -> Tensor:
+def _both_sides(
+    hit: Float64[Tensor, "..."], silent: Float64[Tensor, "..."], inputs: Inputs
+) -> Float64[Tensor, "*instance feature"]:
     return torch.where(inputs.has_on, torch.where(inputs.has_off, (hit + silent) / 2, hit), 0.0)

@@ -5,12 +5,16 @@ a direction of its own, drops it, or pairs it with another as an antipode. Ignor
 I (p/3 - p²/4), its bias being p/2; an antipodal pair costs (I_a + I_b) p²/6, its biases being 0.
 """
 
+import numpy as np
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from toymodels.checks import in_range, require
 from toymodels.metrics import Phase
 
+Values = Float[Tensor, "*#cell"] | Float[np.ndarray, "*#cell"] | float  # broadcast with each other
+Cells = Float[Tensor, "*cell"]
 TRIPLE_POINT = (4 / 7, 1.0)  # density and importance at which all canonical solutions cost the same
 
 PHASES = {  # canonical solution -> phase of the extra feature
@@ -21,7 +25,7 @@ PHASES = {  # canonical solution -> phase of the extra feature
 }
 
 
-def canonical_losses(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> dict[str, Tensor]:
+def canonical_losses(density: Values, importance: Values, n_features: int = 2) -> dict[str, Cells]:
     """Loss of each canonical solution, density and importance broadcast.
 
     n_features 2 (one hidden dimension): "extra ignored", "other ignored", "extra paired"; 3 adds "others paired".
@@ -37,7 +41,9 @@ def canonical_losses(density: Tensor | float, importance: Tensor | float, n_feat
     return losses if n_features == 2 else {**losses, "others paired": p.square() / 3}
 
 
-def canonical_weights(name: str, density: float, n_features: int = 2) -> tuple[Tensor, Tensor]:
+def canonical_weights(
+    name: str, density: float, n_features: int = 2
+) -> tuple[Float[Tensor, "hidden feature"], Float[Tensor, " feature"]]:
     """W [hidden, feature] and b [feature] of a canonical solution."""
     require(name in canonical_losses(1.0, 1.0, n_features), "name", name, "a canonical solution of that n_features")
     columns = {  # per feature: its dimension and sign, or None if ignored
@@ -58,20 +64,20 @@ def canonical_weights(name: str, density: float, n_features: int = 2) -> tuple[T
     return W, b
 
 
-def best_canonical(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> tuple[Tensor, Tensor]:
+def best_canonical(density: Values, importance: Values, n_features: int = 2) -> tuple[Cells, Cells]:
     """Lowest canonical loss, and by which fraction of it the second lowest lies above (0 on a boundary)."""
     losses = torch.stack(list(canonical_losses(density, importance, n_features).values())).sort(0).values
     return losses[0], losses[1] / losses[0] - 1
 
 
-def canonical_phase(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> Tensor:
+def canonical_phase(density: Values, importance: Values, n_features: int = 2) -> Int64[Tensor, "*cell"]:
     """Phase of the extra feature in the canonical solution of lowest loss, as int."""
     losses = canonical_losses(density, importance, n_features)
     phases = torch.tensor([int(PHASES[name]) for name in losses])
     return phases[torch.stack(list(losses.values())).argmin(0)]
 
 
-def phase_gap(density: Tensor | float, importance: Tensor | float, n_features: int = 2) -> Tensor:
+def phase_gap(density: Values, importance: Values, n_features: int = 2) -> Cells:
     """By which fraction the best canonical loss of any other phase lies above the lowest: 0 on a phase boundary."""
     losses = canonical_losses(density, importance, n_features)
     names, values = list(losses), torch.stack(list(losses.values()))
@@ -81,12 +87,12 @@ def phase_gap(density: Tensor | float, importance: Tensor | float, n_features: i
     return other / best - 1
 
 
-def boundary_below(density: Tensor | float) -> Tensor:
+def boundary_below(density: Values) -> Cells:
     """Importance r = 2p/(4 - 5p), p ≤ 4/7, under which the extra feature is better ignored than paired."""
     p = torch.as_tensor(density, dtype=torch.float64)
     return torch.where(p <= TRIPLE_POINT[0], 2 * p / (4 - 5 * p).clamp(min=1e-9), torch.nan)
 
 
-def boundary_above(density: Tensor | float) -> Tensor:
+def boundary_above(density: Values) -> Cells:
     """Importance r = (4 - 5p)/2p, p ≤ 4/7, above which n = 2 gives the one dimension to the extra feature."""
     return 1 / boundary_below(density)

@@ -5,9 +5,9 @@ overlap are what the compiler vectorises.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from toymodels.engine.compiled import ONE, ZERO, fast
+from toymodels.engine.compiled import ONE, ZERO, fast, parallel
 from toymodels.engine.draws import STEP, mixed, unit
 
 ROWS = 64  # examples handled together: the inner loops run over them and vectorise
@@ -113,7 +113,7 @@ def _some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_b
                 d_W[k, a, i] = sums_W[a, i].sum()
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@parallel
 def sampled_loss_and_gradient(W, b, p, importance, seeds, start, batch, relu, by_example, by_batch):
     """Loss [instance] on a fresh batch, and its gradients. Entry i of row r is number (start + r) n + i of the stream.
 

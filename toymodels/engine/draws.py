@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
-from toymodels.engine.compiled import ZERO, fast
+from toymodels.engine.compiled import ZERO, fast, parallel
 
 GAMMA, MIX1, MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 STEP = np.uint64(GAMMA)  # from z of one number of a stream to z of the next
@@ -25,7 +25,7 @@ def mixed(z):
     return ((z ^ (z >> _S31)) >> _S11) * 2.0**-53
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel
 def fill(out, seeds, start, density):
     instances, batch, features = out.shape
     blocks = (batch + 255) // 256  # rows that stay in cache between the two passes

@@ -8,11 +8,10 @@ L-BFGS: Nocedal & Wright, Numerical Optimization, algorithms 7.4 and 7.5, with a
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from toymodels.engine.compiled import fast
-from toymodels.engine.linear import linear_loss_and_gradient
-from toymodels.engine.series import loss_and_gradient, work_size
+from toymodels.engine.compiled import fast, parallel
+from toymodels.engine.mixture import mixture_loss_and_gradient, working_space
 
 MEMORY = 10  # pairs of steps and gradient changes kept
 LONGEST_STEP = 0.5  # of any single weight: keeps a start in the basin that it begins in
@@ -23,35 +22,20 @@ REFRESH, MARGIN = 20, 0.05
 
 
 @fast
-def _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space):
-    """Loss and gradient at theta = (W, b), flattened; coactive: all features share one on/off bit of probability p."""
-    n = p.size
-    size = hidden * n
-    W, b = theta[:size].reshape(hidden, n), theta[size:]
-    d_W, d_b = gradient[:size].reshape(hidden, n), gradient[size:]
-    frame, gram, d_gram, one, work, ones = space
-    density = ones if coactive else p
-    if relu:
-        loss = loss_and_gradient(W, b, density, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
-    else:
-        loss = linear_loss_and_gradient(W, b, density, importance, d_W, d_b, gram, d_gram)
-    if coactive:  # on together with probability p, else x = 0
-        on = p[0]
-        loss *= on
-        for k in range(theta.size):
-            gradient[k] *= on
-        for i in range(n):
-            off = b[i] if not relu or b[i] > 0.0 else 0.0
-            loss += (1.0 - on) * importance[i] * off * off
-            d_b[i] += 2.0 * (1.0 - on) * importance[i] * off
-    return loss
+def _evaluate(theta, gradient, task, space):
+    """Loss and gradient at theta = (W, b), flattened. task: arguments of mixture_loss_and_gradient from b to space."""
+    n = task[2].size
+    size = theta.size - n
+    W, b = theta[:size].reshape(size // n, n), theta[size:]
+    d_W, d_b = gradient[:size].reshape(size // n, n), gradient[size:]
+    return mixture_loss_and_gradient(W, b, *task, space, d_W, d_b)
 
 
 @fast
-def _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space):
-    """The same in a new frame of the Fourier series."""
-    space[0][:, 2] = 0.0
-    return _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+def _evaluate_afresh(theta, gradient, task, space):
+    """The same in new frames of the Fourier series."""
+    space[0][:, :, 2] = 0.0
+    return _evaluate(theta, gradient, task, space)
 
 
 @fast
@@ -95,24 +79,23 @@ def _direction(gradient, steps, changes, products, stored, out, weight):
 
 
 @fast
-def _minimise_one(W, b, p, importance, relu, coactive, terms, iterations, tolerance):
-    """L-BFGS from W and b, in place; returns the loss and the iterations used."""
+def _minimise_one(W, b, task, iterations, tolerance):
+    """L-BFGS from W and b, in place; returns the loss and the iterations used. task: see _evaluate."""
     hidden, n = W.shape
     d = hidden * n + n
     theta = np.empty(d)
     _copy(theta[: hidden * n], W.reshape(-1))
     _copy(theta[hidden * n :], b)
-    frame = np.zeros((n, 4))
-    frame[:, 3] = MARGIN
-    space = frame, np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(work_size(n)), np.ones(n)
+    space = working_space(task[0].size, hidden, n, MARGIN)
+    in_use = space[0][:, :, 2]  # of the frames: do they hold a series?
     gradient, new_gradient, new_theta, step = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
     steps, changes = np.empty((MEMORY, d)), np.empty((MEMORY, d))
     products, weight = np.empty(MEMORY), np.empty(MEMORY)
-    loss = _evaluate(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+    loss = _evaluate(theta, gradient, task, space)
     stored, quiet, used, failed = 0, 0, 0, False
     while used < iterations and quiet < 5:
-        if used % REFRESH == REFRESH - 1 and frame[:, 2].any():
-            loss = _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+        if used % REFRESH == REFRESH - 1 and in_use.any():
+            loss = _evaluate_afresh(theta, gradient, task, space)
         _direction(gradient, steps, changes, products, stored, step, weight)
         slope = _dot(step, gradient)
         if slope >= 0.0:  # not a descent direction: forget the past
@@ -132,7 +115,7 @@ def _minimise_one(W, b, p, importance, relu, coactive, terms, iterations, tolera
         while True:
             for i in range(d):
                 new_theta[i] = theta[i] + scale * step[i]
-            new_loss = _evaluate(new_theta, new_gradient, hidden, p, importance, relu, coactive, terms, space)
+            new_loss = _evaluate(new_theta, new_gradient, task, space)
             if new_loss <= loss + SUFFICIENT * scale * slope or scale * largest < 1e-9:
                 break
             curved = -0.5 * slope * scale * scale / (new_loss - loss - slope * scale)  # minimum of the parabola
@@ -141,7 +124,7 @@ def _minimise_one(W, b, p, importance, relu, coactive, terms, iterations, tolera
             if failed:
                 break
             failed, stored = True, 0  # once more from the start, in a fresh frame
-            loss = _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+            loss = _evaluate_afresh(theta, gradient, task, space)
             continue
         failed = False
         k = stored % MEMORY
@@ -157,22 +140,24 @@ def _minimise_one(W, b, p, importance, relu, coactive, terms, iterations, tolera
                 stored = MEMORY  # the ring repeats
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
-    if used and frame[:, 2].any():
-        loss = _evaluate_afresh(theta, gradient, hidden, p, importance, relu, coactive, terms, space)
+    if used and in_use.any():
+        loss = _evaluate_afresh(theta, gradient, task, space)
     _copy(W.reshape(-1), theta[: hidden * n])
     _copy(b, theta[hidden * n :])
     return loss, used
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
-def minimise(W, b, p, importance, relu, coactive, terms, iterations, tolerance):
-    """Minimise every model in place; W [instance, hidden, feature], b, p, importance [instance, feature].
+@parallel
+def minimise(W, b, chance, density, importance, relu, mean, terms, iterations, tolerance):
+    """Minimise every model in place; W [instance, hidden, feature], b and importance [instance, feature].
 
+    chance [instance, state], density [instance, state, feature]; relu, mean, terms: see mixture_loss_and_gradient.
     Stops a model when five steps in a row lower its loss by less than the fraction `tolerance`, or after `iterations`.
     Returns loss [instance] and iterations used [instance].
     """
     instances = len(W)
     loss, used = np.empty(instances), np.empty(instances, np.int64)
     for k in prange(instances):
-        loss[k], used[k] = _minimise_one(W[k], b[k], p[k], importance[k], relu, coactive, terms, iterations, tolerance)
+        task = chance[k], density[k], importance[k], relu, mean, terms
+        loss[k], used[k] = _minimise_one(W[k], b[k], task, iterations, tolerance)
     return loss, used

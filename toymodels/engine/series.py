@@ -6,7 +6,7 @@ They follow the formulas that `population.py` derives; its plain PyTorch version
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from toymodels.engine.compiled import ONE, ZERO, fast
 from toymodels.engine.linear import gram_to_weights
@@ -39,7 +39,7 @@ def work_size(n):
 @fast
 def _output_loss(u, gain, p):
     """g(u) = (1-p) ReLU(u)² + p ∫₀¹ (x - ReLU(gain x + u))² dx, with ∂g/∂u and ∂g/∂gain."""
-    if u <= -gain:
+    if u <= -gain and u < 0.0:  # at u = gain = 0, where g has a kink, the slope to the right: a way down
         return p / 3.0, 0.0, 0.0
     if u < 0.0:
         r = 1.0 + u / gain
@@ -52,15 +52,36 @@ def _output_loss(u, gain, p):
 
 
 @fast
-def _output_curvature(u, gain, p):
-    """∂²g/∂u² and ∂²g/∂u∂gain."""
-    if u <= -gain:
+def _cuts(u, gain, low, length):
+    """Where the ReLU goes on for part of x_i's range and for all of it: places in [0, length], measured from low."""
+    return min(max(-u - gain - low, 0.0), length), min(max(-u - low, 0.0), length)
+
+
+@fast
+def _curvature_in(piece, u, gain, p):
+    """∂²g/∂u² and ∂²g/∂u∂gain of a piece of g, 0: off, 1: on for part of x_i's range, 2: on."""
+    if piece == 0:
         return 0.0, 0.0
-    if u < 0.0:
+    if piece == 1:
         r = 1.0 + u / gain
         slope = 2.0 * (-1.0 + (1.0 + gain) * r)
         return p * slope / gain, p * (slope * (1.0 - r) / gain + r * r)
     return 2.0, p
+
+
+@fast
+def _curvature_at_ends(u, low, high, gain, p):
+    """_curvature_in of the pieces of g that lie inside [low, high] at its ends.
+
+    An end may be where two pieces meet (b = 0 and no overlap above 0, say): the series knows only the piece inside.
+    """
+    length = high - low
+    cut1, cut2 = _cuts(u, gain, low, length)
+    left_piece = 0 if cut1 > 0.0 else (1 if cut2 > 0.0 else 2)
+    right_piece = 2 if cut2 < length else (1 if cut1 < length else 0)
+    left, left_gain = _curvature_in(left_piece, u + low, gain, p)
+    right, right_gain = _curvature_in(right_piece, u + high, gain, p)
+    return left, left_gain, right, right_gain
 
 
 @fast
@@ -109,8 +130,7 @@ def _curvature_series(first, u, low, length, gain, p, work):
     y = s - low. The ReLU is on for part of x_i's range if y is in [cut1, cut2] (g'' linear), for all above (g'' = 2).
     """
     y_on = -u - gain - low
-    cut1 = min(max(y_on, 0.0), length)
-    cut2 = min(max(-u - low, 0.0), length)
+    cut1, cut2 = _cuts(u, gain, low, length)
     width, inv = cut2 - cut1, 1.0 / gain
     slope = 2.0 * p * (1.0 + gain) * inv * inv
     slope_gain = -2.0 * p * (2.0 + gain) * inv * inv * inv
@@ -226,14 +246,14 @@ def _slope_by_gram(p, one, work, at):
 def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     """E[g_i; two or more others active] and its derivatives by b and gain; by G_ij into d_gram[i].
 
-    work [work_size(n)] is working space.
+    Features that are never on take no part. work [work_size(n)] is working space.
     """
     n = p.size
     gain = max(gram[i, i], TINY)
     low = high = mean_all = second_all = mean_one = second_one = 0.0
     scale = gain
     for j in range(n):
-        if j != i:
+        if j != i and p[j] > 0.0:
             a = gram[i, j]
             low += min(a, 0.0)
             high += max(a, 0.0)
@@ -251,7 +271,7 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     if length < 1e-12:
         value, d_b, d_gain = _output_loss(u, gain, p[i])
         for j in range(n):
-            if j != i:
+            if j != i and p[j] > 0.0:
                 d_gram[i, j] += d_b * (p[j] - one[j]) / 2.0
         return p_many * value, p_many * d_b, p_many * d_gain
 
@@ -264,14 +284,13 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     mean, mean_b, _, mean_gain = _segment(u + low, length, gain, p[i])
     left = _output_loss(u + low, gain, p[i])[1]
     right = _output_loss(u + high, gain, p[i])[1]
-    left_b, left_gain = _output_curvature(u + low, gain, p[i])
-    right_b, right_gain = _output_curvature(u + high, gain, p[i])
+    left_b, left_gain, right_b, right_gain = _curvature_at_ends(u, low, high, gain, p[i])
     value = p_many * mean + left * weight1 + (right - left) * weight2
     d_b = p_many * mean_b + left_b * weight1 + (right_b - left_b) * weight2
     d_gain = p_many * mean_gain + left_gain * weight1 + (right_gain - left_gain) * weight2
     slope = (right - left) / (2.0 * length)
     for j in range(n):
-        if j != i:
+        if j != i and p[j] > 0.0:
             d_mean = (p[j] - one[j]) / 2.0
             d_second = 2.0 * gram[i, j] * (p[j] / 3.0 - p[j] * p[j] / 4.0 - one[j] / 3.0) + mean_all * p[j]
             d_gram[i, j] += left * d_mean + slope * (d_second - 2.0 * low * d_mean)
@@ -282,14 +301,14 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     p_none = 1.0 - p_many
     for j in range(n):
         p_none -= one[j]
-        if j != i:
+        if j != i and p[j] > 0.0:
             _first_turns(gram[i, j] * math.pi / length, work, np.uint64(HEAD + j * SPACE))
     _first_turns(-low * math.pi / length, work, SHIFT)
     for block in range(int(frame[i, 2])):
         first = float(block * BLOCK)
         _begin_block(p_none, work)
         for j in range(n):
-            if j != i:
+            if j != i and p[j] > 0.0:
                 _factors(gram[i, j] * math.pi / length, first, p[j], one[j], work, np.uint64(HEAD + j * SPACE))
         for k in range(ZERO, ALL):
             omega = math.pi / length * (first + float(k) + 1.0)
@@ -303,7 +322,7 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
         for k in range(ZERO, ALL):  # cosine coefficient of g - q times ω
             work[COEF + k] *= -2.0 / (math.pi * (first + float(k) + 1.0))
         for j in range(n - 1, -1, -1):
-            if j != i:
+            if j != i and p[j] > 0.0:
                 d_gram[i, j] += _slope_by_gram(p[j], one[j], work, np.uint64(HEAD + j * SPACE))
     return value, d_b, d_gain
 
@@ -372,22 +391,3 @@ def loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram,
             d_gram[i, j] *= importance[i]
     gram_to_weights(W, d_gram, d_W)
     return loss
-
-
-@fast
-def _one_instance(W, b, p, importance, terms, d_W, d_b):
-    """loss_and_gradient in working space of its own."""
-    n = b.size
-    gram, d_gram, one = np.empty((n, n)), np.empty((n, n)), np.empty(n)
-    frame, work = np.zeros((n, 4)), np.empty(work_size(n))
-    return loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
-
-
-@njit(cache=True, error_model="numpy", parallel=True)  # a parallel function compiles slowly: keep it to the loop
-def batched_loss_and_gradient(W, b, p, importance, terms):
-    """Loss [instance] and its gradients like W [instance, hidden, feature] and b [instance, feature]."""
-    instances = len(b)
-    loss, d_W, d_b = np.empty(instances), np.empty_like(W), np.empty_like(b)
-    for k in prange(instances):
-        loss[k] = _one_instance(W[k], b[k], p[k], importance[k], terms, d_W[k], d_b[k])
-    return loss, d_W, d_b
