@@ -13,13 +13,19 @@ from toymodels.data import SparseFeatures
 from toymodels.engine import dense
 from toymodels.metrics import represented
 from toymodels.minima import minimise
-from toymodels.models import ReLUModel
+from toymodels.models import ReLUModel, stack_models
 from toymodels.population import population_loss
-from toymodels.training import stack_models
 
 SEARCHED = 0.03, 0.45  # where the threshold on |cos| may lie
 GAP = 1.5  # ratio of neighbouring |cos| from which a gap separates components
-LINES = {"dedicated": 1.0, "tetrahedron": 3 / 4, "triangle": 2 / 3, "digon": 1 / 2, "pentagon": 2 / 5, "antiprism": 3 / 8}
+LINES = {
+    "dedicated": 1.0,
+    "tetrahedron": 3 / 4,
+    "triangle": 2 / 3,
+    "digon": 1 / 2,
+    "pentagon": 2 / 5,
+    "antiprism": 3 / 8,
+}
 
 
 def train_uniform(
@@ -63,7 +69,7 @@ class Component:
 
 @dataclass(frozen=True)
 class FeatureGraph:
-    """components: largest first. threshold: on |cos|. within, across: its neighbours, smallest edge and largest non-edge.
+    """components: largest first. threshold: on |cos|. within, across: smallest edge, largest non-edge.
 
     gap: within / across; below GAP there is no natural threshold, and the graph is one cloud.
     """

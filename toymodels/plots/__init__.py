@@ -12,6 +12,7 @@ from toymodels.plots.features import (
     sharing_key,
     signed_key,
 )
+from toymodels.plots.geometry import benefit_lines, dimension_scatter, graph_panel, named_lines, sparsity_axis
 from toymodels.plots.phases import (
     KEPT_COLOURS,
     PHASE_COLOURS,
@@ -40,18 +41,22 @@ __all__ = [
     "TEXT_WIDTH",
     "accuracy_panel",
     "array",
+    "benefit_lines",
     "count_table",
     "declared_key",
     "density_axis",
     "diagram_panel",
+    "dimension_scatter",
     "excess_line",
     "feature_directions",
     "feature_status",
     "fraction_line",
     "gram_grid",
+    "graph_panel",
     "grid_and_bars",
     "kept_key",
     "kept_panel",
+    "named_lines",
     "noise_line",
     "norm_bars",
     "partner_panel",
@@ -62,6 +67,7 @@ __all__ = [
     "share_bars",
     "sharing_key",
     "signed_key",
+    "sparsity_axis",
     "theory_lines",
     "use_style",
 ]

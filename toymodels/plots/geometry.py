@@ -1,4 +1,4 @@
-"""Panels of section 4: D* against density, every D_i with the named lines, feature graphs, the theory of the staircase."""
+"""Panels of section 4: D_i with the named lines, feature graphs, what a factor earns."""
 
 import numpy as np
 from matplotlib.axes import Axes
