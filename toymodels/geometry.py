@@ -159,7 +159,7 @@ def double_simplex(dimensions: int) -> Float[Tensor, "dimensions feature"]:
 def benefit(
     n_features: int,
     n_hidden: int,
-    density: Float[Tensor, "density"],
+    density: Float[Tensor, "density"] | list[float],
     starts: int,
     seed: int = 0,
     seeded: list[Tensor] | tuple = (),
