@@ -49,6 +49,7 @@ def test_no_decimal_is_typed_by_hand_in_the_results():
     results = TEX[TEX.index("% RESULTS") : TEX.index("% END OF RESULTS")]
     prose = re.sub(r"(?<!\\)%.*", "", results)
     prose = re.sub(r"\\(res|given|label|ref|eqref|cite|test|texttt|url|href)\{[^}]*\}", "", prose)
+    prose = re.sub(r"\bC[\dSA]+\.\d+\b", "", prose)  # numbers of claims
     prose = re.sub(r"\\\[.*?\\\]|\\begin\{(equation|align)\*?\}.*?\\end\{\1\*?\}", "", prose, flags=re.DOTALL)
     typed = [
         number
@@ -56,6 +57,15 @@ def test_no_decimal_is_typed_by_hand_in_the_results():
         if number not in ("0.7", "0.9")  # the importances 0.7^i and 0.9^i are settings
     ]
     assert typed == []
+
+
+def test_every_claim_is_asserted_in_its_notebook():
+    claims = re.findall(r"^\\claim\{([^}]+)\}.*\{(\w+)\}$", TEX, re.MULTILINE)
+    assert claims
+    for number, notebook in claims:
+        (path,) = (ROOT / "notebooks").glob(f"{notebook}_*.ipynb")
+        code = "".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code")
+        assert re.search(rf"assert [^\0]*?[\"']{re.escape(number)}:", code), f"{number} in {path.name}"
 
 
 def test_readme_numbers_are_the_recorded_ones():

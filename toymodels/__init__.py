@@ -63,7 +63,7 @@ from toymodels.representation import readout_accuracy, represented_features
 from toymodels.sweeps import PhaseDiagram, phase_diagram
 from toymodels.training import History, Restarts, restarts, success_rate, train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AbsoluteValueModel",

@@ -1,0 +1,127 @@
+import pytest
+import torch
+
+import toymodels as tm
+from toymodels import attacks
+
+ONES = torch.ones(4)
+
+
+def models(instances: int = 2) -> tm.ReLUModel:
+    model = tm.ReLUModel(4, 2, instances, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model.b.data = torch.linspace(-0.2, 0.1, 4 * instances, dtype=torch.float64).view(instances, 4)
+    return model
+
+
+def orthogonal(n: int, m: int, p: float) -> tm.ReLUModel:
+    return tm.ReLUModel.from_weights(torch.eye(m, n).double(), p / 2 * (torch.arange(n) >= m).double())
+
+
+def test_a_universal_attack_is_a_shift_of_the_bias():
+    model, features = models(), tm.SparseFeatures(4, [0.3, 0.8])
+    attack = 0.3 * torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    exact = attacks.attacked_loss(model, features, ONES, attack)
+    x = features.sample(200_000, torch.Generator().manual_seed(2))
+    for k in range(3):
+        losses = attacks.example_losses(model, x, attack[:, k, None].expand(-1, x.shape[1], -1), ONES)
+        error = losses.std(1) / x.shape[1] ** 0.5
+        assert ((losses.mean(1) - exact[:, k]).abs() < 4 * error).all()
+
+
+def test_gradients_by_differences():
+    features = tm.SparseFeatures(4, 0.4)
+
+    def loss(W, b, attack):
+        model = attacks._bare(W, b)
+        return attacks.attacked_loss(model, features, ONES, attack, 128).sum()
+
+    model = models(1)
+    attack = 0.2 * torch.randn(1, 2, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    values = [t.detach().clone().requires_grad_() for t in (model.W, model.b, attack)]
+    slopes = torch.autograd.grad(loss(*values), values)
+    for k, slope in enumerate(slopes):
+        for place in range(0, slope.numel(), 3):
+            moved = [v.detach().clone() for v in values]
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved[k].view(-1)[place] = values[k].detach().view(-1)[place] + step
+                ends.append(loss(*moved))
+            assert slope.flatten()[place].item() == pytest.approx(((ends[0] - ends[1]) / 2e-5).item(), abs=2e-5)
+
+
+def test_mean_input_norm():
+    assert attacks.mean_input_norm(tm.SparseFeatures(1, 0.3)).item() == pytest.approx(0.15, abs=1e-7)
+    features = tm.SparseFeatures(6, [1.0, 0.2])
+    norms = features.sample(200_000, torch.Generator().manual_seed(4)).norm(dim=-1)
+    exact = attacks.mean_input_norm(features)
+    assert ((norms.mean(1) - exact).abs() < 4 * norms.std(1) / norms.shape[1] ** 0.5).all()
+
+
+def test_the_orthogonal_model_under_attack():
+    model, features, importance = orthogonal(4, 2, 0.3), tm.SparseFeatures(4, 0.3), torch.tensor([1.0, 0.5, 0.4, 0.1])
+    assert torch.equal(attacks.candidates(model.W)[0, :2], torch.eye(2, 4).double())
+    assert not attacks.candidates(model.W)[0, 2:].any()  # no row, no attack
+    x = features.sample(500, torch.Generator().manual_seed(5))
+    assert attacks.example_attack(model, x, importance, 0.2).harm.item() == pytest.approx(0.04)
+    worst = attacks.worst_universal(model, features, importance, 0.2, torch.Generator().manual_seed(6))
+    assert (worst.loss - worst.clean).item() == pytest.approx(0.04, rel=1e-3)
+    assert worst.attack.norm().item() == pytest.approx(0.2)
+
+
+def test_the_exact_worst_is_no_less_than_the_analytic():
+    model, features = models(), tm.SparseFeatures(4, 0.3)
+    analytic = attacks.analytic_universal(model, features, ONES, 0.3)
+    worst = attacks.worst_universal(model, features, ONES, 0.3, torch.Generator().manual_seed(7))
+    assert (worst.loss >= analytic.loss - 1e-9).all()
+    random = torch.randn(2, 200, 4, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    random = 0.3 * torch.nn.functional.normalize(random, dim=-1)
+    assert (worst.loss >= attacks.attacked_loss(model, features, ONES, random, 64).amax(1) - 1e-6).all()
+
+
+def test_the_attack_on_each_example_tries_every_candidate():
+    model, x = models(1), tm.SparseFeatures(4, 0.6).sample(20, torch.Generator().manual_seed(9))
+    found = attacks.example_attack(model, x, ONES, 0.3)
+    steps = 0.3 * torch.cat([attacks.candidates(model.W), -attacks.candidates(model.W)], 1)[0]
+    tried = torch.stack([attacks.example_losses(model, x, step.expand_as(x), ONES) for step in steps])
+    assert torch.allclose(found.loss, tried.amax(0))
+    assert torch.allclose(attacks.example_losses(model, x, found.attack, ONES), found.loss)
+    clipped = attacks.example_attack(model, x, ONES, 0.3, clip=True).attack + x
+    assert clipped.min() >= 0
+    assert clipped.max() <= 1
+
+
+def test_a_silent_model_has_no_gradient():
+    model = models(1)
+    model.b.data[:] = -5.0
+    x = torch.rand(1, 10, 4)
+    found, slope = attacks.gradient_attack(model, x, ONES, 0.3)
+    assert not slope.any()
+    assert not found.attack.any()
+    assert found.harm.item() == 0
+    found, _ = attacks.gradient_attack(models(1), x, ONES, 0.3, steps=5)
+    assert torch.allclose(found.attack.norm(dim=-1), torch.full((1, 10), 0.3).double())
+    assert found.harm.item() > 0
+
+
+def test_adversarial_loss_is_the_mean_over_features_and_signs():
+    model, features = models(), tm.SparseFeatures(4, 0.3)
+    directions = attacks.candidates(model.W)
+    attack = 0.2 * torch.cat([directions, -directions], 1)
+    mean = attacks.attacked_loss(model, features, ONES, attack, 8).mean(1)
+    assert torch.allclose(attacks.AdversarialLoss(features, ONES, 0.2)(model), mean)
+
+
+def test_bad_input_is_refused():
+    model, features = models(), tm.SparseFeatures(4, 0.3)
+    x = features.sample(5, torch.Generator().manual_seed(0), n_instances=2)
+    for call in (
+        lambda: attacks.attacked_loss(model, features, ONES, torch.zeros(2, 3, 5)),
+        lambda: attacks.attacked_loss(tm.LinearModel.from_weights(model.W), features, ONES, torch.zeros(2, 3, 4)),
+        lambda: attacks.analytic_universal(model, features, ONES, 0.0),
+        lambda: attacks.example_attack(model, x, ONES, 0.1, target="x"),
+        lambda: attacks.example_attack(model, x[:, :, :3], ONES, 0.1),
+        lambda: attacks.example_attack(model, x, ONES, torch.ones(3)),
+        lambda: attacks.mean_input_norm(tm.CorrelatedFeatures(4, [[0, 1]], 0.3)),
+    ):
+        with pytest.raises(ValueError, match="allowed"):
+            call()

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+
+import toymodels as tm
+from toymodels import dynamics
+
+
+def start(instances: int = 2) -> tm.ReLUModel:
+    return tm.ReLUModel(5, 2, instances, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+OBJECTIVE = tm.PopulationLoss(tm.SparseFeatures(5, 0.3), torch.ones(5))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "momentum"])
+def test_a_trajectory_is_one_run_of_train(optimizer):
+    model, whole = start(), start()
+    run = dynamics.trajectory(model, OBJECTIVE, [0, 3, 10, 25], 0.05, optimizer)
+    tm.train(whole, OBJECTIVE, 25, lr=0.05, optimizer=optimizer, schedule="constant")
+    assert torch.allclose(model.W, whole.W)
+    assert torch.equal(run.W[-1], model.W)
+    assert torch.equal(run.W[0], start().W)
+    assert run.step.tolist() == [0, 3, 10, 25]
+    assert torch.allclose(run.loss[-1], OBJECTIVE(model))
+    assert run.dimensionality.shape == (4, 2, 5)
+
+
+def test_jumps_of_a_staircase():
+    step = torch.tensor(dynamics.log_steps(10_000, 300))
+    log_t = step.double().log10()
+    loss = 3 - torch.sigmoid(20 * (log_t - 1)) - 0.5 * torch.sigmoid(20 * (log_t - 2)) - torch.sigmoid(20 * (log_t - 3))
+    found = dynamics.loss_jumps(step, loss)
+    assert np.allclose(log_t[found.peak], [1, 2, 3], atol=0.03)
+    assert (found.window[:, 0] < found.peak).all()
+    assert (found.window[:, 1] > found.peak).all()
+    assert found.drop[0] == pytest.approx(2 * found.drop[1], rel=0.1)
+    assert len(dynamics.loss_jumps(step, loss, first=int((step <= 30).sum())).peak) == 2
+    D = torch.stack([(log_t > 2).double() / 2, 0.5 - (log_t > 2).double() / 2, log_t * 0], 1)
+    record, direction = dynamics.crossings(D)
+    assert len(set(record.tolist())) == 1
+    assert sorted(direction.tolist()) == [-1, 1]
+
+
+def test_curvature_of_a_saddle():
+    def saddle(model):
+        W = model.W.flatten(1)
+        return W.square().sum(1) - 3 * W[:, 0].square() + model.b.square().sum(1)
+
+    lowest, index = dynamics.lowest_curvature(saddle, torch.zeros(2, 3), torch.zeros(3))
+    assert lowest == pytest.approx(-4, rel=1e-5)
+    assert index == 1
+
+
+def test_shapes_of_two_sets():
+    octahedron = torch.cat([torch.eye(3), -torch.eye(3)[:, [2, 0, 1]]], 1).double()
+    assert dynamics.antipodal_pairs(octahedron).item() == 3
+    assert dynamics.is_octahedron(octahedron)
+    assert dynamics.widest_cosine(octahedron).item() == pytest.approx(0)
+    assert not dynamics.is_octahedron(0.5 * octahedron)
+    merged = torch.zeros(3, 6).double()
+    merged[0, :3] = merged[1, 3:] = 3**-0.5
+    assert dynamics.distance_from_means(merged).item() == pytest.approx(0, abs=1e-12)
+    assert dynamics.antipodal_pairs(merged).item() == 0
+    assert dynamics.widest_cosine(merged).item() == pytest.approx(1)
+
+
+def test_closed_forms_of_two_correlated_sets():
+    octahedron = torch.cat([torch.eye(3), -torch.eye(3)], 1).double()
+    merged = torch.zeros(3, 6).double()
+    merged[0, :3] = merged[1, 3:] = 3**-0.5
+    for p in (0.02, 0.2):
+        features = tm.CorrelatedFeatures(6, [[0, 1, 2], [3, 4, 5]], p)
+        models = tm.ReLUModel.from_weights(torch.stack([merged, octahedron]))
+        loss = tm.population_loss(models, features, torch.ones(6)) / p
+        assert torch.allclose(loss, torch.tensor([1 / 3, p]).double(), rtol=1e-4)
+
+
+def test_bad_input_is_refused():
+    for call in (
+        lambda: dynamics.trajectory(start(), OBJECTIVE, [5], 0.1),
+        lambda: dynamics.trajectory(start(), OBJECTIVE, [0, 5], 0.1, "best"),
+        lambda: dynamics.trajectory(start(), OBJECTIVE, [0, 5], -1.0),
+        lambda: dynamics.descent(torch.tensor([0, 1, 2]), torch.zeros(3)),
+        lambda: dynamics.loss_jumps(torch.tensor([1, 2, 3]), torch.zeros(3), prominence=0.0),
+    ):
+        with pytest.raises(ValueError, match="allowed"):
+            call()

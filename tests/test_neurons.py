@@ -1,0 +1,119 @@
+"""Models with a hidden ReLU: the compiled step against autograd, the sample against closed forms, codes and motifs."""
+
+import numpy as np
+import pytest
+import torch
+
+import toymodels as tm
+from toymodels import neurons, samples
+from toymodels.engine import hidden
+
+
+def problem(tied=True, biased=False, absolute=False, n=6, m=3):
+    return neurons.Problem(0.8 ** np.arange(n), m, tied, biased, absolute)
+
+
+@pytest.mark.parametrize(
+    ("tied", "biased", "absolute"), [(True, False, False), (True, True, False), (False, False, True)]
+)
+def test_loss_and_gradient_of_the_compiled_step_are_those_of_autograd(tied, biased, absolute):
+    p = problem(tied, biased, absolute)
+    rng = np.random.default_rng(0)
+    theta = neurons.starts(p, 1, 3)[0]
+    theta += 0.1 * rng.normal(size=theta.size)
+    sample = samples.stratified(6, 0.3, 500, 1, absolute)
+    loss, gradient = hidden.losses(theta[None], *sample, p.importance.astype(np.float32), *p.flags)
+    t = torch.tensor(theta, requires_grad=True)
+    W1 = t[:18].view(3, 6)
+    W2, at = (W1.T, 18) if tied else (t[18:36].view(6, 3), 36)
+    c = t[at + 6 :] if biased else torch.zeros(3, dtype=torch.float64)
+    x, weight = torch.tensor(sample.rows).double(), torch.tensor(sample.weight.reshape(-1)).double()
+    y = torch.relu(torch.relu(x @ W1.T + c) @ W2.T + t[at : at + 6])
+    target = x.abs() if absolute else x
+    expected = (weight[:, None] * torch.tensor(p.importance) * (target - y) ** 2).sum()
+    expected.backward()
+    assert loss[0] == pytest.approx(expected.item(), rel=1e-5)
+    np.testing.assert_allclose(gradient[0], t.grad.numpy(), atol=2e-6)
+
+
+def test_the_sample_knows_a_model_that_is_exactly_linear():
+    """A hidden bias that keeps every neuron on leaves a linear-hidden model, whose loss is known exactly."""
+    model = tm.ReLUModel(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    W, b = model.W[0].detach().numpy(), model.b[0].detach().numpy() - 0.1
+    shift = -np.minimum(W, 0.0).sum(1)
+    p = neurons.Problem(np.ones(5), 2, biased=True)
+    theta = neurons.pack(p, W, W.T, b - W.T @ shift, shift)
+    exact = tm.population_loss(
+        tm.ReLUModel.from_weights(torch.tensor(W), torch.tensor(b)), tm.SparseFeatures(5, 0.2), torch.ones(5)
+    ).item()
+    loss, error = neurons.measured(p, 0.2, theta, 1 << 14)
+    assert error[0] < 1e-3 * exact
+    assert abs(loss[0] - exact) < 6 * error[0] + 1e-5 * exact
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_moments_of_the_stratified_sample(signed):
+    sample = samples.stratified(10, 0.15, 1 << 14, 0, signed)
+    x, w = sample.rows.astype(float), sample.weight.reshape(-1).astype(float)
+    assert w.sum() == pytest.approx(1.0, abs=1e-5)
+    np.testing.assert_allclose(w @ (x != 0.0), 0.15, rtol=2e-2)
+    np.testing.assert_allclose(w @ x**2, 0.05, rtol=2e-2)
+    np.testing.assert_allclose(w @ x, 0.0 if signed else 0.075, atol=2e-3)
+
+
+def test_numbers_of_sets_run_through_all_of_them():
+    sets = samples._sets(5, 3, np.arange(10))
+    assert len({tuple(s) for s in sets.tolist()}) == 10
+    assert sets[0].tolist() == [0, 1, 2]
+    assert sets[-1].tolist() == [2, 3, 4]
+
+
+def test_dedicated_and_monosemantic_models_lose_what_they_ignore():
+    p = neurons.Problem(0.8 ** np.arange(8), 4, tied=False, absolute=True)
+    loss, error = neurons.measured(p, 0.3, neurons.monosemantic(p, 0.3), 1 << 13)
+    assert loss[0] == pytest.approx(neurons.monosemantic_loss(p, 0.3), abs=6 * error[0] + 1e-6)
+
+
+def test_fresh_rows_are_those_of_the_features():
+    p, number = problem(False, False, True), 64 * 40
+    theta, gradient = neurons.starts(p, 1, 3)[0], np.empty(42)
+    weight, density = p.importance.astype(np.float32), np.full(6, 0.3, np.float32)
+    space = hidden._space(3, 6)
+    got = hidden.on_fresh_rows(theta, gradient, np.uint64(7), 0, number, density, True, weight, *p.flags, space)
+    u = tm.SparseFeatures(6, 0.3).sample(number, torch.tensor([7])).double()[0]
+    x = torch.where(u > 0, 2 * u - 1, 0.0).numpy()
+    W1, W2, b, _ = neurons.weights(p, theta)
+    y = np.maximum(np.maximum(x @ W1.T, 0) @ W2.T + b, 0)
+    assert got == pytest.approx((p.importance * (np.abs(x) - y) ** 2).sum(1).mean(), rel=1e-4)
+
+
+def test_minimising_is_repeatable_and_does_not_depend_on_neighbours():
+    p = problem()
+    theta = neurons.starts(p, 3, 5)
+    all_three = neurons.fit(p, 0.2, theta, 512, 30)
+    assert np.array_equal(neurons.fit(p, 0.2, theta[1:2], 512, 30)[0], all_three[1])
+    assert (neurons.sampled_loss(p, 0.2, all_three) < neurons.sampled_loss(p, 0.2, theta)).all()
+
+
+def test_codes_ignore_negative_weights_and_the_order_of_neurons():
+    W = np.zeros((5, 10))
+    W[[0, 1, 2], [0, 1, 2]] = 1.0
+    W[3, [3, 4]], W[4, [3, 5]], W[3, 5] = 1.0, 1.0, -30.0
+    assert neurons.described(W) == "3 + 3 in 2"
+    assert neurons.code(W) == neurons.code(W[[4, 0, 3, 2, 1]])
+    assert neurons.described(np.eye(5, 10)) == "5"
+
+
+def test_the_motif_is_found_where_it_was_put_and_not_without_its_second_neuron():
+    W1, W2 = np.zeros((3, 2)), np.zeros((2, 3))
+    W1[0], W2[:, 0] = (2.0, -0.5), (0.5, 2.0)
+    W1[1, 0], W2[1, 1] = 1.0, -4.0
+    assert neurons.motifs(W1, W2) == [(0, 1, 0, 1)]
+    assert neurons.motifs(W1, np.where([[False] * 3, [False, True, False]], 0.0, W2)) == []
+
+
+def test_more_is_refused():
+    with pytest.raises(ValueError, match="density"):
+        samples.stratified(5, 0.0, 100, 0)
+    with pytest.raises(ValueError, match="optimiser"):
+        neurons.trained(problem(), 0.1, 2, 0, "sgd")

@@ -1,0 +1,153 @@
+"""How a model gets to its minimum: trajectories, jumps of features and loss, curvature on the way (section 5)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.signal import find_peaks, peak_widths
+from torch import Tensor
+
+from toymodels.checks import count, in_range, positive, require
+from toymodels.metrics import dimensionality, feature_norms
+from toymodels.models import ReLUModel, ToyModel
+from toymodels.training import OPTIMIZERS, Objective, train
+
+LEVEL = 1 / 3  # of D_i between "not represented" (0) and a share of a pair (1/2)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A run seen at some steps. step [record]; loss [record, instance]; W, b [record, instance, ...] at those steps."""
+
+    step: Tensor
+    loss: Tensor
+    W: Tensor
+    b: Tensor
+
+    @property
+    def dimensionality(self) -> Tensor:
+        """D_i [record, instance, feature]."""
+        return dimensionality(self.W)
+
+
+def trajectory(
+    model: ToyModel,
+    objective: Objective,
+    at: Iterable[int],
+    lr: float,
+    optimizer: str | Callable = "sgd",
+    score: Objective | None = None,
+) -> Trajectory:
+    """Train in place at a constant rate and return what the model was before the steps `at` (0: the start).
+
+    score: the loss to record, objective by default; give the exact one where objective draws batches.
+    Raises ValueError for steps below 0, fewer than two of them, or as train does.
+    """
+    steps = sorted({count("step", step, least=0) for step in at})
+    require(len(steps) >= 2, "at", steps, "two steps or more")
+    positive("lr", lr)
+    require(callable(optimizer) or optimizer in OPTIMIZERS, "optimizer", optimizer, f"{sorted(OPTIMIZERS)}")
+    running = (optimizer if callable(optimizer) else OPTIMIZERS[optimizer])(model.parameters(), lr)
+    score = score or objective
+    seen: list[tuple[Tensor, ...]] = []
+    done = 0
+    for step in steps:
+        if step > done:  # one optimiser for the whole run: it keeps its averages
+            train(model, objective, step - done, lr, optimizer=lambda params, rate: running, schedule="constant")
+            done = step
+        with torch.no_grad():
+            seen.append((score(model), model.W.detach().clone(), model.b.detach().clone()))
+    loss, W, b = (torch.stack(parts) for parts in zip(*seen, strict=True))
+    return Trajectory(torch.tensor(steps), loss, W, b)
+
+
+def log_steps(last: int, number: int) -> list[int]:
+    """About `number` different steps from 1 to last, evenly spread on a log axis."""
+    return sorted({round(step) for step in np.geomspace(1, count("last", last), count("number", number)).tolist()})
+
+
+@dataclass(frozen=True)
+class Jumps:
+    """Peaks of the descent -dL/d ln t of one run: peak [jump], a record; window [jump, 2], records; drop [jump]."""
+
+    peak: np.ndarray
+    window: np.ndarray
+    drop: np.ndarray
+
+
+def descent(step: Tensor, loss: Float[Tensor, " record"]) -> np.ndarray:
+    """-dL/d ln t [record] by differences; steps must be above 0."""
+    in_range("step", step.double(), 1, np.inf, "steps of at least 1")
+    return -np.gradient(loss.double().numpy(), np.log(step.numpy()))
+
+
+def loss_jumps(step: Tensor, loss: Float[Tensor, " record"], first: int = 0, prominence: float = 0.05) -> Jumps:
+    """Jumps of a loss curve: peaks of -dL/d ln t from record `first` on that stand out of their surroundings.
+
+    prominence: as a fraction of the drop of the loss from record `first` to the end (how far a peak of the descent
+    rises above the saddle to the next higher one, scipy's definition). A window is the peak's width at half of its
+    prominence; a drop the loss that is lost within it. Raises ValueError for steps below 1 or a bad prominence.
+    """
+    positive("prominence", prominence)
+    speed, values = descent(step, loss)[first:], loss.double().numpy()[first:]
+    peak, _ = find_peaks(speed, prominence=max(prominence * (values[0] - values[-1]), 1e-12))
+    left, right = peak_widths(speed, peak, rel_height=0.5)[2:] if len(peak) else (np.empty(0), np.empty(0))
+    window = np.stack([np.floor(left), np.ceil(right)], -1).astype(int)
+    return Jumps(first + peak, first + window, values[window[:, 0]] - values[window[:, 1]])
+
+
+def crossings(D: Float[Tensor, "record feature"], level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Records (just before) and directions (+1 up, -1 down) [crossing] at which a D_i crosses the level."""
+    above = (level < D).int().numpy()
+    change = np.diff(above, axis=0)
+    record, feature = np.nonzero(change)
+    return record, change[record, feature]
+
+
+def lowest_curvature(
+    objective: Objective, W: Float[Tensor, "hidden feature"], b: Float[Tensor, " feature"], step: float = 1e-4
+) -> tuple[float, int]:
+    """Lowest eigenvalue of the Hessian of the loss of a ReLU model by (W, b), and how many are below -1e-3.
+
+    By central differences of the exact gradient, all of them as instances of one call of objective.
+    """
+    positive("step", step)
+    start = torch.cat([W.flatten(), b]).double()
+    moves = step * torch.eye(len(start), dtype=torch.float64)
+    points = torch.cat([start + moves, start - moves])
+    model = ReLUModel.from_weights(points[:, : W.numel()].view(-1, *W.shape), points[:, W.numel() :])
+    objective(model).sum().backward()
+    slope = torch.cat([model.W.grad.flatten(1), model.b.grad], 1)
+    hessian = (slope[: len(start)] - slope[len(start) :]) / (2 * step)
+    values = torch.linalg.eigvalsh((hessian + hessian.T) / 2)
+    return values[0].item(), int((values < -1e-3).sum())
+
+
+def antipodal_pairs(W: Float[Tensor, "*instance hidden feature"], cosine: float = 0.9) -> Int[Tensor, "*instance"]:
+    """How many features of the first half have an antipode (cosine below -`cosine`) in the second half, [instance]."""
+    unit = torch.nn.functional.normalize(W, dim=-2)
+    half = W.shape[-1] // 2
+    between = unit[..., :half].mT @ unit[..., half:]
+    return (between.amin(-1) < -cosine).sum(-1)
+
+
+def widest_cosine(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance"]:
+    """The largest cosine between two features of the same half: near 1 while a set has not opened."""
+    unit = torch.nn.functional.normalize(W, dim=-2)
+    half = W.shape[-1] // 2
+    within = torch.stack([part.mT @ part for part in (unit[..., :half], unit[..., half:])], -3)
+    return (within - 2 * torch.eye(half, dtype=W.dtype)).amax((-1, -2, -3))
+
+
+def distance_from_means(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance"]:
+    """‖WᵀW - P‖_F, P the projector on the means of the two halves: what a linear model of two dimensions would keep."""
+    half = W.shape[-1] // 2
+    means = torch.block_diag(*[torch.full((half, half), 1 / half, dtype=W.dtype)] * 2)
+    return torch.linalg.matrix_norm(W.mT @ W - means)
+
+
+def is_octahedron(W: Float[Tensor, "*instance hidden feature"]) -> Bool[Tensor, "*instance"]:
+    """Three antipodal pairs between the two sets, all six features long."""
+    return (antipodal_pairs(W) == W.shape[-1] // 2) & (feature_norms(W) > 0.7).all(-1)

@@ -1,0 +1,319 @@
+"""Models with a hidden ReLU: minima on nearly exact samples, and what their neurons stand for (paper, sections 7, 8).
+
+A model is a vector theta = (W1, then W2 unless tied, b, then c if biased), flattened; `weights` takes it apart.
+Training and comparing use different scrambles of the sample, so that no model lives off the rows it was fitted to.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from toymodels import streams
+from toymodels.checks import require
+from toymodels.engine import hidden
+from toymodels.samples import stratified
+
+Array = NDArray[np.float64]
+TRAIN, CHOOSE, MEASURE = 1000, 2000, 3000  # scrambles of samples for training, for choosing and for the numbers given
+ON = 0.25  # a feature uses a neuron with more than this share of its largest positive weight
+
+
+class Problem(NamedTuple):
+    """h = ReLU(W1 x (+ c if biased)), y = ReLU(W2 h + b), W2 = W1ᵀ if tied; target |x|, x in [-1, 1], if absolute."""
+
+    importance: Array
+    n_hidden: int
+    tied: bool = True
+    biased: bool = False
+    absolute: bool = False
+
+    @property
+    def flags(self) -> tuple[int, bool, bool, bool]:
+        return self.n_hidden, self.tied, self.biased, self.absolute
+
+
+def weights(problem: Problem, theta: Array) -> tuple[Array, Array, Array, Array]:
+    """W1 [..., hidden, feature], W2 [..., feature, hidden], b [..., feature], c [..., hidden] of theta."""
+    n, m = len(problem.importance), problem.n_hidden
+    W1 = theta[..., : m * n].reshape(*theta.shape[:-1], m, n)
+    at = m * n if problem.tied else 2 * m * n
+    W2 = W1.swapaxes(-1, -2) if problem.tied else theta[..., m * n : at].reshape(*theta.shape[:-1], n, m)
+    c = theta[..., at + n :] if problem.biased else np.zeros((*theta.shape[:-1], m))
+    return W1, W2, theta[..., at : at + n], c
+
+
+def pack(problem: Problem, W1: Array, W2: Array, b: Array, c: Array | None = None) -> Array:
+    """theta [..., parameter] of the parts; W2 is left out of a tied problem and c of one without hidden biases."""
+    parts = [W1.reshape(*W1.shape[:-2], -1), *([] if problem.tied else [W2.reshape(*W2.shape[:-2], -1)]), b]
+    return np.concatenate([*parts, *([c] if problem.biased else [])], -1)
+
+
+def starts(problem: Problem, number: int, seed: int, first: int = 0) -> Array:
+    """Xavier-normal starts number first, first + 1, ... of a seed, biases 0: theta [start, parameter]."""
+    n, m = len(problem.importance), problem.n_hidden
+    seeds = streams.derived_seeds(seed, torch.arange(first, first + number))
+    W = streams.normal(seeds, 0, (1 if problem.tied else 2) * m * n).numpy() * np.sqrt(2.0 / (m + n))
+    return np.concatenate([W, np.zeros((number, n + m * problem.biased))], 1)
+
+
+def sampled_loss(problem: Problem, density: float, theta: Array, rows: int = 1 << 15, seed: int = CHOOSE) -> Array:
+    """Loss [instance] on a stratified sample."""
+    sample = stratified(len(problem.importance), density, rows, seed, problem.absolute)
+    return hidden.losses(np.atleast_2d(theta), *sample, problem.importance.astype(np.float32), *problem.flags)[0]
+
+
+def measured(
+    problem: Problem, density: float, theta: Array, rows: int = 1 << 17, scrambles: int = 4
+) -> tuple[Array, Array]:
+    """Loss [instance] and its standard error, from independent scrambles that nothing was trained on."""
+    losses = np.stack([sampled_loss(problem, density, theta, rows, MEASURE + k) for k in range(scrambles)])
+    return losses.mean(0), losses.std(0, ddof=1) / np.sqrt(scrambles)
+
+
+def fit(
+    problem: Problem,
+    density: float,
+    theta: Array,
+    rows: int,
+    iterations: int = 300,
+    tolerance: float = 1e-6,
+    seed: int = TRAIN,
+) -> Array:
+    """theta [instance, parameter] after L-BFGS on a stratified sample."""
+    sample = stratified(len(problem.importance), density, rows, seed, problem.absolute)
+    theta = np.array(np.atleast_2d(theta), dtype=np.float64)
+    hidden.minimise(theta, *sample, problem.importance.astype(np.float32), *problem.flags, iterations, tolerance)
+    return theta
+
+
+def race(
+    problem: Problem, density: float, number: int, seed: int, first: int = 0, near: float = 1.03
+) -> dict[str, Array]:
+    """Random starts, minimised on 1,024 rows; those near the lowest again on 4,096. Ordered by loss on other rows."""
+    theta = fit(problem, density, starts(problem, number, seed, first), 1024, 150, 1e-5)
+    loss = sampled_loss(problem, density, theta, 1 << 14)
+    close = loss < near * loss.min()
+    theta[close] = fit(problem, density, theta[close], 4096, 80, 1e-5, TRAIN + 1)
+    loss = sampled_loss(problem, density, theta, 1 << 14)
+    order = np.argsort(loss)
+    return {"theta": theta[order], "loss": loss[order]}
+
+
+def kicked(problem: Problem, theta: Array, kicks: int, seed: int) -> Array:
+    """Copies of every theta, each with the weights of one random feature drawn afresh, entries of variance 1/hidden."""
+    rng, n = np.random.default_rng(seed), len(problem.importance)
+    theta = np.repeat(theta, kicks, 0)
+    W1, W2, b, c = (part.copy() for part in weights(problem, theta))
+    feature, row = rng.integers(n, size=len(theta)), np.arange(len(theta))
+    W1[row, :, feature] = rng.normal(size=(len(theta), problem.n_hidden)) / np.sqrt(problem.n_hidden)
+    W2[row, feature] = rng.normal(size=(len(theta), problem.n_hidden)) / np.sqrt(problem.n_hidden)
+    return pack(problem, W1, W2, b, c)
+
+
+def improve(
+    problem: Problem, density: float, theta: Array, kicks: int, seed: int, keep: int = 2, rows: int = 1 << 16
+) -> dict[str, Array]:
+    """The `keep` lowest models reached from theta [candidate, parameter] by minimising and by kicks of the best."""
+
+    def lowest(pool: Array, number: int) -> Array:
+        loss = sampled_loss(problem, density, pool)
+        order = np.argsort(loss)
+        apart = np.concatenate([[True], np.diff(loss[order]) > 1e-4 * loss[order[1:]]])
+        return pool[order[apart][:number]]
+
+    pool = lowest(fit(problem, density, theta, 4096, 150), 6)
+    if kicks:
+        pool = lowest(
+            np.concatenate([pool, fit(problem, density, kicked(problem, pool[:3], kicks, seed), 4096, 150)]), 6
+        )
+    pool = lowest(fit(problem, density, pool, rows // 4, 200, 1e-6), keep)
+    pool = fit(problem, density, pool, rows, 200, 1e-7, TRAIN + 2)
+    loss, error = measured(problem, density, pool)
+    order = np.argsort(loss)
+    return {"theta": pool[order], "loss": loss[order], "error": error[order]}
+
+
+def carried(
+    problem: Problem,
+    densities: list[float],
+    theta: Array,
+    seed: int,
+    kicks: int = 8,
+    rows: int = 1 << 15,
+    back: bool = True,
+) -> dict[str, Array]:
+    """Models carried along densities, with kicks on the way there and none on the way back (if any); the best of each.
+
+    theta [candidate, parameter]: where the first density begins. Arrays [density, ...].
+    """
+    there, again = [], []
+    for k, density in enumerate(densities):
+        there.append(improve(problem, density, theta, kicks, seed + k, rows=rows))
+        theta = there[-1]["theta"]
+    for density, found in zip(densities[::-1], there[::-1], strict=True) if back else ():
+        again.append(improve(problem, density, np.concatenate([theta, found["theta"]]), 0, seed, rows=rows))
+        theta = again[-1]["theta"]
+    best = again[::-1] if back else there
+    return {name: np.stack([found[name][0] for found in best]) for name in ("theta", "loss", "error")}
+
+
+def crossing(
+    problem: Problem,
+    low: Array,
+    high: Array,
+    between: tuple[float, float],
+    rows: int = 1 << 16,
+    scrambles: int = 4,
+    steps: int = 9,
+) -> dict[str, Array]:
+    """Density at which the branch of theta `low` and that of `high` have one loss: bisected, on common rows.
+
+    `low` is the lower one at between[0], `high` at between[1]; both are carried to each density by minimising on the
+    rows on which they are then compared. Returns crossing [scramble], and both branches at the middle.
+    """
+    found = []
+    for k in range(scrambles):
+        left, right = between
+        a, b = np.atleast_2d(low), np.atleast_2d(high)
+        for _ in range(steps):
+            middle = 0.5 * (left + right)
+            sample = stratified(len(problem.importance), middle, rows, MEASURE + k, problem.absolute)
+            both = np.concatenate([a, b])
+            loss, _ = hidden.minimise(both, *sample, problem.importance.astype(np.float32), *problem.flags, 150, 1e-7)
+            a, b = both[:1], both[1:]
+            left, right = (middle, right) if loss[0] < loss[1] else (left, middle)
+        found.append(0.5 * (left + right))
+    return {"crossing": np.array(found), "low": a[0], "high": b[0]}
+
+
+def code(W: Array) -> tuple[tuple[int, ...], ...]:
+    """The code of a tied W [hidden, feature]: for each neuron that is used, its features; neurons in order of these.
+
+    A feature is represented if its largest positive weight is above 0.3, and uses the neurons above ON times that.
+    (A negative weight on a neuron that stays silent means nothing, however large.)
+    """
+    top = W.max(0)
+    used = (ON * top < W) & (top > 0.3)
+    return tuple(sorted(tuple(np.nonzero(row)[0].tolist()) for row in used if row.any()))
+
+
+def described(W: Array) -> str:
+    """The code in words: "3 + 3 in 2" is three features with a neuron of their own and three that share two neurons."""
+    groups = code(W)
+    count = {}
+    for group in groups:
+        for i in group:
+            count[i] = count.get(i, 0) + 1
+    alone = [group for group in groups if len(group) == 1 and count[group[0]] == 1]
+    features = len(count) - len(alone)
+    neurons = len(groups) - len(alone)
+    return f"{len(alone)}" + (f" + {features} in {neurons}" if features else "")
+
+
+def monosemantic_loss(problem: Problem, density: float) -> float:
+    """Loss of the best model of |x| with two neurons a feature: Σ_{i ≥ m/2} I_i (p/3 - p²/4)."""
+    return float(problem.importance[problem.n_hidden // 2 :].sum() * (density / 3.0 - density**2 / 4.0))
+
+
+def monosemantic(problem: Problem, density: float) -> Array:
+    """That model, [parameter]: ReLU(x_i) + ReLU(-x_i) for the m/2 most important features, else the mean p/2."""
+    n, m = len(problem.importance), problem.n_hidden
+    W1, W2, b = np.zeros((m, n)), np.zeros((n, m)), np.full(n, density / 2.0)
+    for i in range(m // 2):
+        W1[2 * i : 2 * i + 2, i], W2[i, 2 * i : 2 * i + 2], b[i] = (1.0, -1.0), 1.0, 0.0
+    return pack(problem, W1, W2, b)
+
+
+def rescaled(W1: Array, W2: Array) -> tuple[Array, Array]:
+    """The same model with every neuron's largest abs(W1) at 1 (the paper's footnote 15). W1 [..., hidden, feature]."""
+    size = np.maximum(np.abs(W1).max(-1, keepdims=True), 1e-12)
+    return W1 / size, W2 * size.swapaxes(-1, -2)
+
+
+def shares(W1: Array, W2: Array) -> Array:
+    """abs(W1_ai W2_ia) as shares of neuron a's sum: what it stands for. [..., hidden, feature]"""
+    product = np.abs(W1 * W2.swapaxes(-1, -2))
+    return product / np.maximum(product.sum(-1, keepdims=True), 1e-30)
+
+
+def participation(W1: Array) -> Array:
+    """Participation ratio (Σ abs(w))² / Σ w² of each neuron's weights: 1 if monosemantic. [..., hidden]"""
+    return np.abs(W1).sum(-1) ** 2 / np.maximum((W1**2).sum(-1), 1e-30)
+
+
+class Motif(NamedTuple):
+    """Neuron `shared` stores a strong and a weak feature; neuron `inhibits` holds the weak output down."""
+
+    shared: int
+    inhibits: int
+    strong: int
+    weak: int
+
+
+def motifs(
+    W1: Array, W2: Array, ratio: float = 2.0, match: float = 0.3, small: float = 0.1, inhibition: float = 0.25
+) -> list[Motif]:
+    """The asymmetric motif (paper, section 8) in one model W1 [hidden, feature], W2 [feature, hidden].
+
+    Neuron a has exactly two features with abs(W1) above `small` of its largest; their weights differ by more than
+    `ratio`; the outputs are reversed, so that in × out agrees within `match` of the larger. Neuron b takes the strong
+    feature with the same sign and enters the weak one's output negatively, with at least `inhibition` of the
+    interference W1_as W2_wa that a causes there.
+    """
+    found = []
+    for a in range(len(W1)):
+        size = np.abs(W1[a])
+        features = np.nonzero(size > small * size.max())[0]
+        if len(features) != 2:
+            continue
+        strong, weak = features[np.argsort(-size[features])]
+        gain_s, gain_w = size[strong] * W2[strong, a], size[weak] * W2[weak, a]
+        if size[strong] < ratio * size[weak] or min(gain_s, gain_w) <= (1.0 - match) * max(gain_s, gain_w):
+            continue
+        disturbance = W1[a, strong] * W2[weak, a]
+        for b in range(len(W1)):
+            driven = b != a and W1[b, strong] * W1[a, strong] > 0.0
+            if driven and W1[b, strong] * W2[weak, b] * np.sign(disturbance) < -inhibition * abs(disturbance):
+                found.append(Motif(a, b, int(strong), int(weak)))
+    return found
+
+
+def trained(
+    problem: Problem,
+    density: float,
+    number: int,
+    seed: int,
+    optimiser: str = "lbfgs",
+    steps: int = 400,
+    first: int = 0,
+    rows: int = 4096,
+    batch: int = 256,
+    rate: float = 3e-3,
+) -> dict[str, Array]:
+    """Random starts, trained: theta [start, parameter] and loss [start] on other rows.
+
+    optimiser: "lbfgs" on `rows` stratified rows, at most `steps` iterations; "adam" for `steps` steps on fresh batches,
+    the rate falling to a hundredth over the last third. Raises ValueError for another name.
+    """
+    require(optimiser in ("lbfgs", "adam"), "optimiser", optimiser, "'lbfgs' or 'adam'")
+    theta = starts(problem, number, seed, first)
+    if optimiser == "lbfgs":
+        theta = fit(problem, density, theta, rows, steps)
+    else:
+        seeds = streams.derived_seeds(seed + 1, torch.arange(first, first + number)).numpy().view(np.uint64)
+        rates, last = np.full(steps, rate), steps // 3
+        rates[steps - last :] *= np.geomspace(1.0, 0.01, last)
+        p, weight = np.full(len(problem.importance), density, np.float32), problem.importance.astype(np.float32)
+        hidden.adam(theta, seeds, 0, p, problem.absolute, weight, *problem.flags, batch, rates, 0.0)
+    return {"theta": theta, "loss": sampled_loss(problem, density, theta, 1 << 14)}
+
+
+def difference(
+    problem: Problem, density: float, theta: Array, other: Array, rows: int = 1 << 16, scrambles: int = 4
+) -> tuple[float, float]:
+    """Loss of theta less that of another model on the same rows, and its standard error over scrambles."""
+    both = np.stack([theta, other])
+    gains = np.array([-np.diff(sampled_loss(problem, density, both, rows, MEASURE + k))[0] for k in range(scrambles)])
+    return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(scrambles))

@@ -1,0 +1,82 @@
+"""Neurons: heat maps of weights, the paper's stack plots and graphs of neurons."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from numpy.typing import NDArray
+
+FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
+MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons
+
+
+def feature_color(feature: int) -> tuple:
+    """A colour for each of ten features, the same in every panel; grey from the tenth on."""
+    return FEATURE_COLORS[min(feature, 9)]
+
+
+def polysemantic(W: NDArray, share: float = 0.3) -> NDArray:
+    """Neurons of W [hidden, feature] with two or more weights above `share` of their largest. Bool [hidden]."""
+    size = np.abs(W)
+    return (size > share * size.max(1, keepdims=True)).sum(1) > 1
+
+
+def stack(
+    axes: Axes, W: NDArray, colors: list | None = None, shade: NDArray | None = None, absolute: bool = False
+) -> None:
+    """Stack plot: a column for each neuron of W [hidden, feature], a rectangle for each weight, negative ones below 0.
+
+    colors [feature]: one each by default. shade [hidden]: 0 (white) to 1 behind the neuron. absolute: abs(w) upwards.
+    """
+    hidden, features = W.shape
+    colors = [feature_color(i) for i in range(features)] if colors is None else colors
+    shade = polysemantic(W).astype(float) if shade is None else shade
+    grey = ListedColormap(np.linspace(1.0, 0.84, 64)[:, None] * np.ones(3))
+    for a in range(hidden):
+        axes.axvspan(a - 0.5, a + 0.5, color=grey(float(np.clip(shade[a], 0, 1))), lw=0, zorder=0)
+    up, down = np.zeros(hidden), np.zeros(hidden)
+    for i in np.argsort(-np.abs(W).max(0), kind="stable") if absolute else range(features):
+        w = np.abs(W[:, i]) if absolute else W[:, i]
+        base = np.where(w >= 0.0, up, down)
+        edge = "white" if hidden < 20 else "none"
+        axes.bar(range(hidden), w, 0.78, base, color=colors[i], edgecolor=edge, linewidth=0.3, zorder=2)
+        up, down = up + np.maximum(w, 0.0), down + np.minimum(w, 0.0)
+    axes.axhline(0.0, color="black", lw=0.6, zorder=3)
+    axes.set_xlim(-0.5, hidden - 0.5)
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> None:
+    """W [feature, hidden] (or any matrix) as a heat map, orange positive and purple negative."""
+    axes.imshow(W, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.4)
+
+
+def neuron_graph(axes: Axes, W1: NDArray, W2: NDArray, names: list[int] | None = None, faint: float = 0.08) -> None:
+    """Inputs, neurons and outputs as three columns of nodes; W1 [hidden, feature], W2 [feature, hidden] as lines.
+
+    Width: abs(weight); orange positive, purple negative; weights below `faint` of the largest are left out.
+    names: of the features, 0, 1, ... by default.
+    """
+    hidden, features = W1.shape
+    names = list(range(features)) if names is None else names
+    rows_x, rows_h = np.linspace(1, 0, features + 2)[1:-1], np.linspace(1, 0, hidden + 2)[1:-1]
+    for matrix, left, right, x0, x1 in ((W1.T, rows_x, rows_h, 0.0, 1.0), (W2.T, rows_h, rows_x, 1.0, 2.0)):
+        top = np.abs(matrix).max()
+        for s, t in zip(*np.nonzero(np.abs(matrix) > faint * top), strict=True):
+            w = matrix[s, t] / top
+            color = "#e08214" if w > 0 else "#5e3c99"
+            axes.plot([x0, x1], [left[s], right[t]], color=color, lw=2.6 * abs(w), solid_capstyle="round", zorder=1)
+    axes.scatter(np.ones(hidden), rows_h, s=34, color="white", edgecolor="black", lw=0.8, zorder=3)
+    for i in range(features):
+        axes.scatter([0.0, 2.0], [rows_x[i]] * 2, s=34, color=feature_color(names[i]), zorder=3)
+        axes.text(-0.12, rows_x[i], f"$x_{{{names[i]}}}$", ha="right", va="center", fontsize=8)
+        axes.text(2.12, rows_x[i], f"$y_{{{names[i]}}}$", ha="left", va="center", fontsize=8)
+    axes.set_xlim(-0.5, 2.5)
+    axes.set_ylim(0, 1)
+    axes.axis("off")

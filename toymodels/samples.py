@@ -1,0 +1,93 @@
+"""Nearly exact losses by a fixed weighted sample, for models whose exact loss is not known (a hidden ReLU).
+
+Strata by the number k of active features, each with its exact weight P(k) = C(n, k) p^k (1-p)^(n-k): k = 0 is one row,
+k = 1 is stratified along each feature, k ≥ 2 are scrambled Sobol points, one coordinate for the set of active features
+and k for their values. Strata get rows in proportion to P(k)√k.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from toymodels.checks import count, require
+from toymodels.engine.hidden import ROWS
+
+SETS_UP_TO = 200_000  # sets of active features that are numbered; above, a set is drawn by ranks of n coordinates
+FEWEST = 64  # rows of a stratum
+
+
+class Sample(NamedTuple):
+    """Rows x [block, feature, ROWS] and their weights [block, ROWS], which sum to one (padding has weight 0)."""
+
+    x: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """x as [row, feature]."""
+        return self.x.transpose(0, 2, 1).reshape(-1, self.x.shape[1])
+
+
+def stratified(n_features: int, density: float, rows: int, seed: int, signed: bool = False) -> Sample:
+    """About `rows` weighted rows of SparseFeatures with one density p in (0, 1]; values on [0, 1], signed: [-1, 1].
+
+    Another seed is another scramble: estimates from several are independent, and give a standard error.
+    Raises ValueError for a density outside (0, 1] or sizes below 1.
+    """
+    n = count("n_features", n_features)
+    count("rows", rows)
+    require(0.0 < density <= 1.0, "density", density, "a number in (0, 1]")
+    p, rng = float(density), np.random.default_rng(seed)
+    chance = np.array([math.comb(n, k) * p**k * (1.0 - p) ** (n - k) for k in range(n + 1)])
+    share = chance * np.sqrt(np.arange(n + 1))
+    share /= share.sum()
+    parts, weights = [], []
+    for k in range(n + 1):
+        if chance[k] < 1e-12:
+            continue
+        size = 1 if k == 0 else max(FEWEST, int(rows * share[k]))
+        size = -(-size // n) * n if k == 1 else size
+        x = np.zeros((size, n), np.float32)
+        if k == 1:
+            each = size // n
+            values = (np.arange(each) + rng.random((n, each))) / each
+            x[np.arange(size), np.repeat(np.arange(n), each)] = values.reshape(-1)
+        elif k:
+            _active(x, k, rng)
+        parts.append(x)
+        weights.append(np.full(size, chance[k] / size))
+    x, weight = np.concatenate(parts), np.concatenate(weights)
+    if signed:
+        x = np.where(x > 0.0, 2.0 * x - 1.0, 0.0).astype(np.float32)
+    pad = -len(x) % ROWS
+    x, weight = np.pad(x, ((0, pad), (0, 0))), np.pad(weight / weight.sum(), (0, pad)).astype(np.float32)
+    return Sample(np.ascontiguousarray(x.reshape(-1, ROWS, n).transpose(0, 2, 1)), weight.reshape(-1, ROWS))
+
+
+def _active(x: NDArray[np.float32], k: int, rng: np.random.Generator) -> None:
+    """Fills x [row, feature] with rows of exactly k active features."""
+    size, n = x.shape
+    numbered = math.comb(n, k) <= SETS_UP_TO
+    points = qmc.Sobol((1 if numbered else n) + k, rng=rng).random_base2(math.ceil(math.log2(max(2, size))))[:size]
+    if numbered:
+        chosen = _sets(n, k, (points[:, 0] * math.comb(n, k)).astype(np.int64))
+        values = points[:, 1:]
+    else:
+        chosen, values = np.argsort(points[:, :n], axis=1)[:, :k], points[:, n:]
+    x[np.arange(size)[:, None], chosen] = values
+
+
+def _sets(n: int, k: int, number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sets of k of n features with these numbers, in lexicographic order: [row, k]."""
+    chosen, left, rest = np.zeros((len(number), k), np.int64), np.full(len(number), k), number.copy()
+    table = np.array([[math.comb(a, b) for b in range(k + 1)] for a in range(n + 1)])
+    for i in range(n):
+        with_i = np.where(left > 0, table[n - 1 - i, np.maximum(left - 1, 0)], 0)
+        take = rest < with_i
+        row = np.nonzero(take)[0]
+        chosen[row, k - left[row]] = i
+        rest, left = np.where(take, rest, rest - with_i), left - take
+    return chosen
