@@ -348,15 +348,15 @@ const model = (() => {
 
   // ---- two features, one neuron: the landscape with each bias at its best ----
   // min over b of E(b; w², w w'): every minimum between the points of a scan, the lowest of them. bestBias.b: where.
+  function level(u, G, p) { const on = u > 0 ? u : 0, r = u >= 0 ? 1 : u <= -G ? 0 : 1 + u / G; return p * (1 / 3 - G * r * r + G * (1 + G) * r * r * r / 3) + on * on - p * (1 - G) * on; }
+  function incline(u, G, p) { const r = u >= 0 ? 1 : u <= -G ? 0 : 1 + u / G; return p * r * ((1 + G) * r - 2) + (u > 0 ? 2 * u : 0); }
   function biasSlope(b, G, a, p, q) {
-    const g = u => { const on = u > 0 ? u : 0, r = u >= 0 ? 1 : u <= -G ? 0 : 1 + u / G; return p * (1 / 3 - G * r * r + G * (1 + G) * r * r * r / 3) + on * on - p * (1 - G) * on; };
-    const slope = u => { const r = u >= 0 ? 1 : u <= -G ? 0 : 1 + u / G; return p * r * ((1 + G) * r - 2) + (u > 0 ? 2 * u : 0); };
-    const mean = Math.abs(a) < 1e-5 ? slope(b + a / 2) : (g(b + a) - g(b)) / a;
-    return (1 - q) * slope(b) + q * mean;
+    const mean = a < 1e-5 && a > -1e-5 ? incline(b + a / 2, G, p) : (level(b + a, G, p) - level(b, G, p)) / a;
+    return (1 - q) * incline(b, G, p) + q * mean;
   }
   function bestBias(w, other, p, q) {
     const G = w * w, a = w * other, low = -G - Math.max(a, 0) - 1e-9, high = Math.max(0.5, 0.5 - Math.min(a, 0)) + 1e-9, N = 14;
-    let best = pairLoss(low, G, a, p, q), at = low, left = low, before = biasSlope(low, G, a, p, q);
+    let best = pairLoss(low, G, a, p, q), at = low, left = low + 1e-6 * (high - low), before = biasSlope(left, G, a, p, q); // below low all is off
     for (let k = 1; k <= N; k++) {
       const right = low + (high - low) * k / N, after = biasSlope(right, G, a, p, q);
       if (before < 0 && after >= 0) { // regula falsi, Illinois
@@ -410,7 +410,7 @@ const model = (() => {
   function minima(p, r, points = 61, extent = 1.5) {
     const L = landscape(p, r, points, extent), found = [], importance = [1, r], densities = [p, p];
     const at = k => extent * (2 * k / (points - 1) - 1);
-    const seeds = [[1, 0], [0, 1], [1, -1], [-0.02, 1], [1, -0.02]];
+    const seeds = [[1, -1], [1, 0.12], [0.12, 1], [1, -0.02], [-0.02, 1]];
     for (let y = 1; y < points - 1; y++) for (let x = 0; x <= points >> 1; x++) {
       const k = y * points + x;
       let lowest = true;

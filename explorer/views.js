@@ -4,8 +4,8 @@
   const short = (x, digits = 3) => { const s = Number(x).toPrecision(digits); return s.includes('e') ? Number(x).toExponential(digits - 1) : s; };
   const minus = text => String(text).replace(/-/g, '\u2212');
   const fixed = (x, digits = 2) => { const s = x.toFixed(digits); return minus(Number(s) === 0 ? (0).toFixed(digits) : s); };
-  const percent = x => `${Math.round(100 * x)} %`;
-  const EXTENT = 1.5, POINTS = 61, TOP = 2.4, COLOURS = DATA.colours, PHASES = ['IGNORED', 'DEDICATED', 'SUPERPOSITION'];
+  const percent = x => { const h = 100 * x, f = Math.floor(h); return `${Math.abs(h - f - 0.5) < 1e-6 ? f + f % 2 : Math.round(h)} %`; }; // halves to even, as in the figures' numbers
+  const EXTENT = 1.5, POINTS = 49, TOP = 2.4, COLOURS = DATA.colours, PHASES = ['IGNORED', 'DEDICATED', 'SUPERPOSITION'];
   const ARROWS = ['#4a1c00', '#8a3a00', '#c25200', '#e66101', '#f08a3c', '#f7b27a'], ARROWS_DARK = ['#ffe3c7', '#fdc896', '#f7a45a', '#ee7d22', '#d06010', '#a84e0d'];
 
   // ---- state, the address, presets ----
@@ -124,8 +124,8 @@
   }
 
   // ---- view 1 ----
-  const big = width => clamp(width * 0.84, 250, 400);
-  const diagram = surface('diagram', 0, [8, 10, 40, 40], big), ground = surface('landscape', 0, [8, 10, 40, 40], big);
+  const big = width => clamp(width * 0.96, 250, 400);
+  const diagram = surface('diagram', 0, [8, 16, 40, 40], big), ground = surface('landscape', 0, [8, 16, 40, 40], big);
   const cut = surface('cut', 0, [8, 12, 38, 62], w => clamp(w * 0.5, 150, 205)), does = surface('does', 0, [0, 0, 0, 0], () => 158);
   Object.assign(diagram, { x0: 0, x1: -2, y0: -1, y1: 1 });
   Object.assign(ground, { x0: -EXTENT, x1: EXTENT, y0: -EXTENT, y1: EXTENT });
@@ -282,12 +282,11 @@
       let [w1, w2] = f.W[0];
       if (w1 < 0 && Math.abs(w1) > 0.2) [w1, w2] = [-w1, -w2];
       const x = g.x(w1), y = g.y(w2), lines = [NAMES(f), counted() ? `${percent(basin.share[k])} of starts` : '\u2026'];
-      let ty = y > (g.top + g.bottom) / 2 ? y + 24 : y - 28;
-      ty = clamp(ty, g.top + 14, g.bottom - 22);
+      let ty = clamp(y + 26, g.top + 14, g.bottom - 20);
       while (taken.some(t => Math.abs(t - ty) < 32)) ty -= 33;
       taken.push(ty);
       const tx = clamp(x, g.left + 54, g.right - 54);
-      lines.forEach((text, row) => g.text(text, tx, ty + 14 * row, { align: 'center', weight: k ? 400 : 650, size: row ? 11.5 : 12.5 }));
+      lines.forEach((text, row) => g.text(text, tx, ty + 14 * row, { align: 'center', weight: k ? 400 : 650, size: row ? 11.5 : 12.5, ...(basins && counted() ? { colour: '#111111', halo: '#ffffff' } : {}) }));
     });
     const [x, y] = [g.x(state.start[0]), g.y(state.start[1])];
     g.dot(x, y, 9, theme.paper, theme.good, 3); g.dot(x, y, 3, theme.good);
@@ -371,7 +370,7 @@
     $('chosen').textContent = `in ${NAMES(f)}`;
     [['only feature 1 on', [1, 0]], ['only feature 2 on', [0, 1]], ['both on', [1, 1]]].forEach(([title, x], k) => {
       const left = k * wide + 4, zero = 104, unit = 56, h = w1 * x[0] + w2 * x[1], u = [w1 * h + b[0], w2 * h + b[1]];
-      g.text(title, left, 14, { halo: null, weight: 650, size: 12 });
+      g.text(wide < 125 ? title.replace('feature ', '').replace('only ', '') : title, left, 14, { halo: null, weight: 650, size: 12 });
       g.path([[left, zero + 0.5], [left + wide - 14, zero + 0.5]], theme.soft, 1);
       for (const i of [0, 1]) {
         const at = left + 6 + i * (wide - 20) / 2, width = Math.min(17, wide / 6.5), c = g.c, value = clamp(u[i], -0.75, 1.4);
@@ -386,11 +385,11 @@
         g.text(String(i + 1), at + width + 2, u[i] < -0.12 ? zero - 4 - unit * x[i] : zero + 14, { align: 'center', colour: theme.soft, halo: null, size: 11.5 });
       }
     });
-    g.text('\u25ad what is on   ', 4, 156, { halo: null, size: 11.5, colour: theme.soft });
+    g.c.strokeStyle = theme.ink; g.c.lineWidth = 1.2; g.c.strokeRect(4.5, 147.5, 9, 9); g.text('on', 18, 156, { halo: null, size: 11.5, colour: theme.soft });
     const c = g.c;
-    c.fillStyle = theme.positive; c.fillRect(92, 147, 10, 10); g.text('model says', 107, 156, { halo: null, size: 11.5, colour: theme.soft });
-    c.fillStyle = theme.dark ? '#a58fd6' : theme.negative; for (let k = 0; k < 3; k++) c.fillRect(180 + 4 * k, 147, 2, 10);
-    g.text('removed by the ReLU', 196, 156, { halo: null, size: 11.5, colour: theme.soft });
+    c.fillStyle = theme.positive; c.fillRect(46, 147, 10, 10); g.text('the model says', 61, 156, { halo: null, size: 11.5, colour: theme.soft });
+    c.fillStyle = theme.dark ? '#a58fd6' : theme.negative; for (let k = 0; k < 3; k++) c.fillRect(156 + 4 * k, 147, 2, 10);
+    g.text('removed by the ReLU', 172, 156, { halo: null, size: 11.5, colour: theme.soft });
     does.canvas.setAttribute('aria-label', `What the model does in ${NAMES(f)}: W ${fixed(w1)} and ${fixed(w2)}, biases ${fixed(b[0])} and ${fixed(b[1])}`);
   }
   function tableOfMinima() {
@@ -433,7 +432,7 @@
 
   // ---- view 2 ----
   const arrows = surface('arrows', 0, [6, 6, 6, 6], w => clamp(w * 0.86, 250, 360)), gram = surface('gram', 0, [24, 6, 6, 26], w => clamp(w * 0.84, 240, 380));
-  const strip = surface('strip', 0, [18, 8, 38, 8], () => 132), dots = surface('dots', 0, [14, 12, 34, 12], () => 168);
+  const strip = surface('strip', 0, [18, 16, 38, 10], () => 132), dots = surface('dots', 0, [14, 12, 34, 12], () => 168);
   Object.assign(arrows, { x0: -1.45, x1: 1.45, y0: -1.45, y1: 1.45 });
   Object.assign(strip, { x0: 0, x1: -2, y0: 0, y1: 1 });
   let net = new Float64Array(15), arrow = 0, hover = -1, slice = null, runs = null, following = true;
@@ -538,7 +537,7 @@
       if (k < stripNames.length && stripNames[k].name === stripNames[from].name) continue;
       const { name, count } = stripNames[from], x = edge(from), w = edge(k) - x, colour = tint(name);
       c.fillStyle = colour; c.fillRect(x, g.top, w - 1, g.bottom - g.top);
-      if (w > 22) g.text(String(count), x + w / 2, (g.top + g.bottom) / 2 + (w > 70 ? -6 : 0), { align: 'center', base: 'middle', halo: null, size: 20, weight: 700, colour: on(colour) });
+      if (w > 12) g.text(String(count), x + w / 2, (g.top + g.bottom) / 2 + (w > 70 ? -6 : 0), { align: 'center', base: 'middle', halo: null, size: w > 22 ? 20 : 14, weight: 700, colour: on(colour) });
       if (w > 70) g.text(name, x + w / 2, (g.top + g.bottom) / 2 + 15, { align: 'center', base: 'middle', halo: null, colour: on(colour), size: 12 });
       from = k;
     }
@@ -584,7 +583,7 @@
     let seed = 0, run = null, painted = 0;
     const piece = () => {
       if (mine.stop) return;
-      const until = performance.now() + 24;
+      const until = performance.now() + 16;
       while (mine.list.length < total && performance.now() < until) {
         run = run || model.trainer(model.start(2, n, total === 1 ? train.seed = (train.seed || 0) + 1 : seed), 2, n, P, I, { steps: 600, lr: 0.03 });
         for (let k = 0; k < 20 && !run.done; k++) run.step();

@@ -8,11 +8,10 @@ that half a million rows lose nothing. Arithmetic is strict: a result has the sa
 import math
 
 import numpy as np
-from numba import njit
 
 from toymodels.engine.compiled import ONE, ZERO, fast
 from toymodels.engine.draws import STEP, mixed
-from toymodels.engine.lbfgs import LONGEST_STEP, MEMORY, SUFFICIENT, _direction, _dot
+from toymodels.engine.lbfgs import LONGEST_STEP, MEMORY, SUFFICIENT, _accept, _direction, _dot, _shorter
 
 ROWS = 64  # rows of a block
 LANES = np.uint64(16)  # partial sums of a gradient entry
@@ -203,7 +202,7 @@ def on_fresh_rows(
     return loss
 
 
-@njit(cache=True, error_model="numpy")
+@fast
 def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
     """Loss [instance] and gradient [instance, parameter] at theta on the same weighted rows."""
     loss, gradient = np.empty(len(theta)), np.empty_like(theta)
@@ -213,7 +212,7 @@ def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
     return loss, gradient
 
 
-@njit(cache=True, error_model="numpy")
+@fast
 def adam(theta, seeds, start, density, signed, importance, hidden, tied, biased, absolute, batch, rates, decay):
     """Adam(W) in place on fresh batches, one step for each of rates; seeds [instance]. Returns the last losses."""
     last = np.empty(len(theta))
@@ -271,30 +270,19 @@ def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, 
             new_loss = on_rows(new_theta, new_gradient, x, weight, importance, hidden, tied, biased, absolute, space)
             if new_loss <= loss + SUFFICIENT * scale * slope or scale * largest < 1e-7:
                 break
-            curved = -0.5 * slope * scale * scale / (new_loss - loss - slope * scale)  # minimum of the parabola
-            scale = min(max(curved, 0.1 * scale), 0.5 * scale)
+            scale = _shorter(scale, slope, new_loss - loss)
         if not new_loss < loss:
             if stored == 0:
                 break
             stored = 0  # once more, without the past
             continue
-        k = stored % MEMORY
-        for i in range(d):
-            steps[k, i] = new_theta[i] - theta[i]
-            changes[k, i] = new_gradient[i] - gradient[i]
-            theta[i] = new_theta[i]
-            gradient[i] = new_gradient[i]
-        products[k] = _dot(steps[k], changes[k])
-        if products[k] > 1e-12 * math.sqrt(_dot(steps[k], steps[k]) * _dot(changes[k], changes[k])):
-            stored += 1
-            if stored == 2 * MEMORY:
-                stored = MEMORY  # the ring repeats
+        stored = _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, stored)
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
     return loss, used
 
 
-@njit(cache=True, error_model="numpy")
+@fast
 def minimise(theta, x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance):
     """L-BFGS on the same weighted rows for every row of theta, in place; loss [instance], iterations used [instance].
 

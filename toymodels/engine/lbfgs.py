@@ -79,6 +79,30 @@ def _direction(gradient, steps, changes, products, stored, out, weight):
 
 
 @fast
+def _shorter(scale, slope, rise):
+    """The next step of the line search after one of length scale that changed the loss by rise."""
+    curved = -0.5 * slope * scale * scale / (rise - slope * scale)  # minimum of the parabola
+    return min(max(curved, 0.1 * scale), 0.5 * scale)
+
+
+@fast
+def _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, stored):
+    """Move to the new point, and keep step and change of gradient where the curvature is positive; pairs stored."""
+    k = stored % MEMORY
+    for i in range(theta.size):
+        steps[k, i] = new_theta[i] - theta[i]
+        changes[k, i] = new_gradient[i] - gradient[i]
+        theta[i] = new_theta[i]
+        gradient[i] = new_gradient[i]
+    products[k] = _dot(steps[k], changes[k])
+    if products[k] > 1e-12 * math.sqrt(_dot(steps[k], steps[k]) * _dot(changes[k], changes[k])):
+        stored += 1
+        if stored == 2 * MEMORY:
+            stored = MEMORY  # the ring repeats
+    return stored
+
+
+@fast
 def _minimise_one(W, b, task, iterations, tolerance):
     """L-BFGS from W and b, in place; returns the loss and the iterations used. task: see _evaluate."""
     hidden, n = W.shape
@@ -118,8 +142,7 @@ def _minimise_one(W, b, task, iterations, tolerance):
             new_loss = _evaluate(new_theta, new_gradient, task, space)
             if new_loss <= loss + SUFFICIENT * scale * slope or scale * largest < 1e-9:
                 break
-            curved = -0.5 * slope * scale * scale / (new_loss - loss - slope * scale)  # minimum of the parabola
-            scale = min(max(curved, 0.1 * scale), 0.5 * scale)
+            scale = _shorter(scale, slope, new_loss - loss)
         if not new_loss < loss:
             if failed:
                 break
@@ -127,17 +150,7 @@ def _minimise_one(W, b, task, iterations, tolerance):
             loss = _evaluate_afresh(theta, gradient, task, space)
             continue
         failed = False
-        k = stored % MEMORY
-        for i in range(d):
-            steps[k, i] = new_theta[i] - theta[i]
-            changes[k, i] = new_gradient[i] - gradient[i]
-            theta[i] = new_theta[i]
-            gradient[i] = new_gradient[i]
-        products[k] = _dot(steps[k], changes[k])
-        if products[k] > 1e-12 * math.sqrt(_dot(steps[k], steps[k]) * _dot(changes[k], changes[k])):
-            stored += 1
-            if stored == 2 * MEMORY:
-                stored = MEMORY  # the ring repeats
+        stored = _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, stored)
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
     if used and in_use.any():
