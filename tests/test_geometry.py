@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import geometry
+from toymodels import crowd, geometry
 from toymodels.engine import dense
 from toymodels.population import linear_output_losses
 
@@ -57,13 +57,39 @@ def test_double_simplex_overtakes_the_digon_before_the_pentagon_does():  # C4.13
     angle = torch.arange(5.0).double() * 2 * torch.pi / 5
     shapes = geometry.simplex(1), torch.stack([angle.cos(), angle.sin()]), geometry.double_simplex(10)
     digon, pentagon, double = (
-        geometry.benefit(W.shape[1], len(W), [0.226], 0, seeded=[W], terms=256)[0].item() for W in shapes
+        geometry.optimum(W.shape[1], len(W), [0.226], 0, seeded=[W], terms=256)["benefit"].item() for W in shapes
     )
     assert pentagon < digon < double
+
+
+def test_a_crowd_without_extra_lines_is_the_digon_and_frames_come_near_the_crowd():
+    p = 0.2
+    assert crowd.crowd_loss(p, 0.0, 1.0, 0.0) == pytest.approx(p**2 / 6, abs=1e-4)  # kinks cost the quadrature this
+    limit = crowd.best_crowd(p)
+    gains = [
+        geometry.optimum(2 * j * 6, 5 * j, [p], 0, seeded=[geometry.frame(5 * j, 6 * j)], iterations=200)[
+            "benefit"
+        ].item()
+        for j in (1, 2)
+    ]
+    assert gains[0] < gains[1] < limit["benefit"] < 1.01 * gains[1]
+    assert limit["dstar"] < limit["dimensionality"] < 0.45
+
+
+def test_polishing_lowers_the_exact_loss_and_leaves_out_what_is_not_represented():
+    W = torch.cat([geometry.simplex(1), torch.full((1, 1), 0.01)], 1)
+    result = geometry.polish(W.numpy(), torch.zeros(3).numpy(), 0.3)
+    assert result["W"].shape == (1, 2)
+    assert result["loss"] <= result["before"]
+    assert result["loss"] == pytest.approx(0.3**2 / 3, rel=1e-3)
 
 
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="density"):
         geometry.train_uniform(5, 2, 0.0, 0, steps=1)
     with pytest.raises(ValueError, match="starts"):
-        geometry.benefit(2, 1, [0.3], 0)
+        geometry.optimum(2, 1, [0.3], 0)
+    with pytest.raises(ValueError, match="lines"):
+        geometry.frame(4, 3)
+    with pytest.raises(ValueError, match="density"):
+        crowd.best_crowd(0.0)

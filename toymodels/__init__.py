@@ -49,7 +49,7 @@ from toymodels.metrics import (
     phase_labels,
     represented,
 )
-from toymodels.minima import minimise, search
+from toymodels.minima import Branch, crossing, follow, minimise, relax, search
 from toymodels.models import (
     AbsoluteValueModel,
     LinearModel,
@@ -68,6 +68,7 @@ __version__ = "0.2.0"
 __all__ = [
     "AbsoluteValueModel",
     "AnticorrelatedFeatures",
+    "Branch",
     "CorrelatedFeatures",
     "FixedSampleLoss",
     "History",
@@ -85,9 +86,11 @@ __all__ = [
     "SparseFeatures",
     "ToyModel",
     "angles",
+    "crossing",
     "dimensionality",
     "dimensions_per_feature",
     "feature_norms",
+    "follow",
     "in_superposition",
     "interference",
     "minimise",
@@ -95,6 +98,7 @@ __all__ = [
     "phase_labels",
     "population_loss",
     "readout_accuracy",
+    "relax",
     "represented",
     "represented_features",
     "restarts",

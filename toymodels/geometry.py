@@ -14,9 +14,9 @@ from toymodels.engine import dense
 from toymodels.metrics import represented
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel, stack_models
-from toymodels.population import population_loss
 
-SEARCHED = 0.03, 0.45  # where the threshold on |cos| may lie
+SEARCHED = 0.02, 0.45  # where the threshold on |cos| may lie
+LEAK = 0.02  # the sum of cos² over the features outside its component that a feature may have, on average
 GAP = 1.5  # ratio of neighbouring |cos| from which a gap separates components
 LINES = {
     "dedicated": 1.0,
@@ -91,6 +91,7 @@ class FeatureGraph:
 def feature_graph(W: Float[Tensor, "hidden feature"]) -> FeatureGraph:
     """Components of the represented features of W: i and j are joined if |cos| is above the widest gap in SEARCHED.
 
+    Gaps above which more than LEAK of interference would run across components do not count.
     Components are named by count, rank and edges, never by D alone. Raises ValueError if W is not a matrix.
     """
     require(W.ndim == 2, "W", f"of shape {tuple(W.shape)}", "[hidden, feature]")
@@ -103,7 +104,9 @@ def feature_graph(W: Float[Tensor, "hidden feature"]) -> FeatureGraph:
     sorted_ = np.sort(np.abs(size[np.triu_indices(len(index), 1)]).clip(1e-9))
     low, high = SEARCHED
     ladder = np.concatenate([[low], sorted_[(sorted_ > low) & (sorted_ < high)], [high]])
-    widest = int(np.argmax(ladder[1:] / ladder[:-1]))
+    total = np.append(0.0, np.cumsum(sorted_**2))[np.searchsorted(sorted_, ladder[:-1], side="right")]
+    allowed = 2 * total / max(len(index), 1) <= LEAK
+    widest = int(np.argmax(np.where(allowed, ladder[1:] / ladder[:-1], 0.0)))
     threshold = float(np.sqrt(ladder[widest] * ladder[widest + 1]))
     joined = np.abs(size) > threshold
     within = float(sorted_[sorted_ > threshold].min(initial=1.0))
@@ -156,31 +159,72 @@ def double_simplex(dimensions: int) -> Float[Tensor, "dimensions feature"]:
     return torch.cat([simplex(dimensions), -simplex(dimensions)], 1)
 
 
-def benefit(
+def frame(dimensions: int, lines: int, seed: int = 0) -> Float[Tensor, "dimensions feature"]:
+    """A random tight frame of unit vectors and its negative, 2 × lines features: a crowd of antipodal pairs.
+
+    One line more than dimensions: the double simplex. Raises ValueError for fewer lines than dimensions.
+    """
+    count("dimensions", dimensions)
+    count("lines", lines, least=dimensions)
+    g = torch.Generator().manual_seed(seed)
+    V = torch.randn(dimensions, lines, dtype=torch.float64, generator=g)
+    for _ in range(300):  # in turn the nearest with orthogonal rows and the nearest with unit columns
+        U, _, Vh = torch.linalg.svd(V, full_matrices=False)
+        V = (U @ Vh) / (U @ Vh).norm(dim=0)
+    return torch.cat([V, -V], 1)
+
+
+def optimum(
     n_features: int,
     n_hidden: int,
     density: Float[Tensor, "density"] | list[float],
     starts: int,
     seed: int = 0,
     seeded: list[Tensor] | tuple = (),
-    terms: int = 128,
-) -> tuple[Float[Tensor, "density"], ReLUModel]:
-    """Benefit per dimension of a factor, g(k, d) = [k (p/3 - p²/4) - L_min] / d, and the models of lowest loss.
+    terms: int = 32,
+    iterations: int = 1000,
+    score: int = 128,
+) -> dict[str, np.ndarray]:
+    """Exact minima near random starts and near seeded weights [hidden, feature], importances 1; work for chunks.run.
 
-    L_min: lowest exact loss of `starts` random starts and the seeded weights [hidden, feature]; p/3 - p²/4 is what a
-    feature costs that is not represented. Raises ValueError as minimise does, and if there is no start at all.
+    Seeded weights with fewer columns are filled up with zeros, and all get a nudge of 10⁻³.
+    Returns "loss" [candidate, density], random starts first, "W" [candidate, density, hidden, feature], "b", and
+    "benefit" [density]: that per dimension of the lowest, g = [n (p/3 - p²/4) - L_min] / m, p/3 - p²/4 being what a
+    feature costs that is not represented. terms: Fourier terms of the descent; score: of the losses.
+    Raises ValueError as minimise does, and if there is no start at all.
     """
     p = torch.as_tensor(density, dtype=torch.float64).reshape(-1)
     require(starts + len(seeded) > 0, "starts", starts, "at least 1, or seeded weights")
-    models = []
-    if starts:
-        g = torch.Generator().manual_seed(seed)
-        models.append(ReLUModel(n_features, n_hidden, starts * len(p), generator=g, dtype=torch.float64))
-    nudge = 1e-3 * torch.randn(n_hidden, n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    models += [ReLUModel.from_weights((W + nudge).expand(len(p), -1, -1)) for W in seeded]
-    models = stack_models(models)
+    g = torch.Generator().manual_seed(seed)
+    parts = [ReLUModel(n_features, n_hidden, starts * len(p), generator=g, dtype=torch.float64)] if starts else []
+    for W in seeded:
+        full = 1e-3 * torch.randn(n_hidden, n_features, dtype=torch.float64, generator=g)
+        full[: len(W), : W.shape[1]] += torch.as_tensor(W, dtype=torch.float64)
+        part = ReLUModel.from_weights(full.expand(len(p), -1, -1))
+        part.b.data[:] = (p[:, None] / 2) * (full.norm(dim=0) < 0.5)
+        parts.append(part)
+    models = stack_models(parts)
     many, ones = SparseFeatures(n_features, p).repeat(starts + len(seeded)), torch.ones(n_features)
-    minimise(models, many, ones, terms=32)
-    loss = population_loss(models, many, ones, terms).detach().view(-1, len(p)).nan_to_num(nan=torch.inf)
-    best = loss.argmin(0) * len(p) + torch.arange(len(p))
-    return (n_features * (p / 3 - p**2 / 4) - loss.min(0).values) / n_hidden, models.select(best)
+    minimise(models, many, ones, terms=terms, iterations=iterations)
+    loss = minimise(models, many, ones, terms=score, iterations=0).view(-1, len(p)).nan_to_num(nan=torch.inf)
+    W, b = (v.detach().view(len(loss), len(p), *v.shape[1:]).numpy() for v in (models.W, models.b))
+    benefit = (n_features * (p / 3 - p**2 / 4) - loss.min(0).values) / n_hidden
+    return {"loss": loss.numpy(), "W": W, "b": b, "benefit": benefit.numpy()}
+
+
+def polish(
+    W: np.ndarray, b: np.ndarray, density: float, terms: int = 8, iterations: int = 400
+) -> dict[str, np.ndarray]:
+    """The exact minimum near a trained model's represented features, the others left out; work for chunks.run.
+
+    W [hidden, feature], b [feature]. Returns "W", "b" of the represented features, "before" and "loss": exact losses.
+    """
+    kept = represented(torch.as_tensor(W))
+    model = ReLUModel.from_weights(torch.as_tensor(W)[None, :, kept].double())
+    model.b.data[:] = torch.as_tensor(b)[kept].double()
+    features, ones = SparseFeatures(int(kept.sum()), density), torch.ones(int(kept.sum()))
+    before = minimise(model, features, ones, terms=32, iterations=0)
+    minimise(model, features, ones, terms=terms, iterations=iterations)
+    loss = minimise(model, features, ones, terms=32, iterations=0)
+    values = {"W": model.W[0], "b": model.b[0], "before": before[0], "loss": loss[0]}
+    return {name: value.detach().numpy() for name, value in values.items()}

@@ -1,8 +1,12 @@
-"""minimise(): to the minimum near a start. search(): the lowest minima that can be found, where there are very many."""
+"""Where the minima are: minimise() to the one near a start, search() for the lowest where there are very many,
+relax(), follow() and crossing() for branches: one local minimum while density or importance change."""
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from numba import parallel_chunksize
 from torch import Tensor
 from tqdm import tqdm
@@ -11,10 +15,13 @@ from toymodels import streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
 from toymodels.data import Features, law
 from toymodels.engine import lbfgs
+from toymodels.metrics import feature_norms
 from toymodels.models import LinearModel, ReLUModel, ToyModel, stack_models
 from toymodels.population import exact_loss, population_loss
-from toymodels.training import Restarts
+from toymodels.training import Restarts, best_start
 
+PUSH = 1e-3  # length of the step off a stationary point: see relax
+SAME = 0.05  # distance in W within which two solutions are one: different minima of these models are farther apart
 RACE = 200  # L-BFGS iterations of a candidate before its loss is compared with the others'
 
 
@@ -141,3 +148,171 @@ def _lowest(models: ToyModel, loss: Tensor, keep: int) -> tuple[ToyModel, Tensor
     rank = same.int().argsort(dim=0, stable=True)[:keep]
     index = start.gather(0, rank) * loss.shape[1] + torch.arange(loss.shape[1])
     return models.select(index.flatten()), ordered.gather(0, rank)
+
+
+def relax(
+    model: ToyModel,
+    features: Features,
+    importance: Tensor,
+    push: float = PUSH,
+    tolerance: float = 1e-11,
+    terms: int = 32,
+) -> Tensor:
+    """Bring each instance to the local minimum next to it, in place, also from a saddle; losses [instance].
+
+    On a saddle minimise() stays. So each model is minimised from W + push d and from W - push d, d one fixed direction
+    of unit length that fits no symmetry, and the lower of the two minima is kept. Raises ValueError as minimise.
+    """
+    positive("push", push)
+    direction = torch.sin(1.0 + torch.arange(model.W[0].numel(), dtype=torch.float64)).view_as(model.W[0])
+    direction = push * direction / direction.norm()
+    sides = [type(model).from_weights(model.W + sign * direction.to(model.W), model.b) for sign in (1, -1)]
+    pair = stack_models(sides)
+    weights = importance_tensor(importance, model.n_features, model.n_instances, features.density).repeat(2, 1)
+    both = features.for_instances(model.n_instances).repeat(2)
+    loss = minimise(pair, both, weights, tolerance=tolerance, terms=terms).view(2, -1)
+    best = pair.select(best_start(loss))
+    model.W.data, model.b.data = best.W.data, best.b.data
+    return loss.min(0).values
+
+
+def levels(loss: Float[Tensor, "start task"], apart: float = 1e-4) -> Int64[Tensor, "start task"]:
+    """Which minimum each start ended in: loss [start, task] -> 0 for the lowest, 1 for the next, ... [start, task].
+
+    Two starts are in the same minimum (or in mirror images of it) unless a gap of the fraction `apart` lies between.
+    """
+    ordered, start = loss.sort(0)
+    rises = torch.zeros_like(start)
+    rises[1:] = (ordered[1:] > ordered[:-1] * (1 + apart)).long()
+    return torch.empty_like(start).scatter_(0, start, rises.cumsum(0))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Local minima along lines of settings: loss [point, line], W [point, line, ...], b [point, line, feature].
+
+    alive [point, line]: the minimum still exists there; where it does not, loss, W and b are NaN.
+    """
+
+    loss: Tensor
+    W: Tensor
+    b: Tensor
+    alive: Tensor
+
+    def flip(self) -> "Branch":
+        """The same points in the opposite order."""
+        return Branch(*(getattr(self, name).flip(0) for name in ("loss", "W", "b", "alive")))
+
+
+Setting = tuple[Features, Tensor]  # features and importance, for all the instances of a model
+
+
+def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Branch:
+    """Follow the minimum next to each instance of model (a line) along path: each point starts from the one before.
+
+    A branch ends where a step cannot be taken back: relaxing the new solution at the old setting must lead to the old
+    one, up to SAME. So a minimum that has vanished is not mistaken for the one that the descent falls into, however
+    fine the path; a change that is continuous, as when a saddle lets go of a symmetry, passes.
+    settings go to relax. Raises ValueError as relax does.
+    """
+    model = model.select(slice(None))
+    alive = torch.ones(model.n_instances, dtype=torch.bool)
+    points: list[tuple[Tensor, ...]] = []
+    for k, setting in enumerate(path):
+        before = model.select(slice(None))
+        loss = relax(model, *setting, **settings)
+        if k > 0:
+            back = model.select(slice(None))
+            minimise(back, *path[k - 1], tolerance=1e-11, terms=settings.get("terms", 32))
+            alive = alive & ((back.W - before.W).flatten(1).norm(dim=1) < SAME)
+            model.W.data = torch.where(alive.view(-1, 1, 1), model.W.data, before.W.data)
+            model.b.data = torch.where(alive.view(-1, 1), model.b.data, before.b.data)
+        lost = torch.where(alive, 0.0, torch.nan)
+        here = loss + lost, model.W.detach() + lost.view(-1, 1, 1), model.b.detach() + lost.view(-1, 1)
+        points.append((*here, alive))
+    return Branch(*map(torch.stack, zip(*points, strict=True)))
+
+
+def crossing(
+    first: ToyModel,
+    second: ToyModel,
+    at: Callable[[Tensor], Setting],
+    low: Float[Tensor, " line"],
+    high: Float[Tensor, " line"],
+    rounds: int = 24,
+    **settings: object,
+) -> tuple[Float[Tensor, " line"], ToyModel, ToyModel]:
+    """Where the losses of two branches cross between low and high [line], by bisection; and both models there.
+
+    first and second: solutions at low and at high, where each is the lower one. at(x): features and importance at the
+    values x [line]; settings go to relax. Good to (high - low) / 2^rounds if both minima exist between.
+    """
+
+    def at_middle() -> tuple[list[ToyModel], Tensor, Tensor]:
+        here = [model.select(slice(None)) for model in (first, second)]
+        loss = torch.stack([relax(model, *at((low + high) / 2), **settings) for model in here])
+        moved = torch.stack(
+            [(new.W - old.W).flatten(1).norm(dim=1) for new, old in zip(here, (first, second), strict=True)]
+        )
+        return here, loss, moved.detach()
+
+    for _ in range(count("rounds", rounds)):
+        here, loss, moved = at_middle()
+        # equal losses: one of the minima has ended and its model fallen into the other, the one that moved farther
+        merged = (loss[0] - loss[1]).abs() <= 1e-9 * loss[0]
+        before = torch.where(merged, moved[0] <= moved[1], loss[0] < loss[1])
+        middle = (low + high) / 2
+        low, high = torch.where(before, middle, low), torch.where(before, high, middle)
+        first, second = _where(before, here[0], first), _where(before, second, here[1])
+    first, second = at_middle()[0]
+    return (low + high) / 2, first, second
+
+
+def _where(chosen: Tensor, model: ToyModel, other: ToyModel) -> ToyModel:
+    """The instances of model where chosen [instance], else those of other."""
+    index = torch.arange(len(chosen)) + torch.where(chosen, 0, len(chosen))
+    return stack_models([model, other]).select(index)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A place where the lowest loss goes over from one branch to another: first order, as W jumps there.
+
+    x: the place on the line. before, after: the two solutions there (one instance each). jump: largest change of a
+    ‖W_i‖. gap: |loss of one - loss of the other| / loss, what is left of the difference after the bisection.
+    """
+
+    x: float
+    before: ToyModel
+    after: ToyModel
+    jump: float
+    gap: float
+
+
+def transitions(
+    best: ToyModel, x: Float[Tensor, " point"], at: Callable[[Tensor], Setting], rounds: int = 24, **settings: object
+) -> list[Transition]:
+    """The first-order transitions between the lowest minima `best` [point] found at the points x of a line.
+
+    Between neighbours, the solution of each is followed to the other. If both arrive as low as the other (1e-6 of the
+    loss), they are one branch; if not, the two cross in between: see crossing. at(x): features and importance.
+    So the points must lie closer than the range over which both minima exist. settings go to relax.
+    """
+    terms = settings.get("terms", 32)
+    left, right = at(x[:-1]), at(x[1:])
+    first, second = best.select(slice(0, -1)), best.select(slice(1, None))
+    rises = []
+    for model, target, home in ((first, second, right), (second, first, left)):
+        known = minimise(target.select(slice(None)), *home, iterations=0, terms=terms)
+        rises.append(relax(model.select(slice(None)), *home, **settings) > (1 + 1e-6) * known)
+    change = (rises[0] | rises[1]).nonzero().flatten()
+    if len(change) == 0:
+        return []
+    place, first, second = crossing(
+        best.select(change), best.select(change + 1), at, x[change], x[change + 1], rounds, **settings
+    )
+    loss = torch.stack([minimise(model, *at(place), iterations=0, terms=terms) for model in (first, second)])
+    gap = (loss[0] - loss[1]).abs() / loss[0]
+    jump = (feature_norms(first.W.detach()) - feature_norms(second.W.detach())).abs().max(-1).values
+    ends = [[model.select([k]) for model in (first, second)] for k in range(len(change))]
+    return [Transition(place[k].item(), *ends[k], jump[k].item(), gap[k].item()) for k in range(len(change))]

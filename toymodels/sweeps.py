@@ -175,6 +175,28 @@ def phase_diagram(
     return _assemble(settings, chunks.as_finished(run_chunk, work, store, executor, progress))
 
 
+def paper_rule(diagram: PhaseDiagram) -> tuple[Tensor, Tensor]:
+    """Norm and interference [D, R] of the extra feature, mean over all starts but that of highest loss (paper, 3)."""
+    keep = torch.ones_like(diagram.restart_losses)
+    keep.scatter_(0, diagram.restart_losses.argmax(0, keepdim=True), 0.0)
+    values = feature_norms(diagram.restart_W)[..., -1], interference(diagram.restart_W)[..., -1]
+    return tuple((keep * value).sum(0) / keep.sum(0) for value in values)
+
+
+def threshold_vote(W: Tensor, large: float = 0.8, small: float = 0.2) -> Tensor:
+    """Phase [...] by the vote of an earlier replication (Roe, 2023), W [start, ..., 1, 2] of one neuron.
+
+    A start with |W_1| > large and |W_2| < small counts +1, the reverse -1, any other 0. More than half of the starts
+    one way make a dedicated phase; all else counts as superposition.
+    """
+    size = W.squeeze(-2).abs()
+    ignored = (size[..., 0] > large) & (size[..., 1] < small)
+    dedicated = (size[..., 1] > large) & (size[..., 0] < small)
+    votes = 2 * (ignored.long() - dedicated.long()).sum(0)
+    phase = torch.where(votes > len(W), int(Phase.IGNORED), int(Phase.SUPERPOSITION))
+    return torch.where(votes < -len(W), int(Phase.DEDICATED), phase)
+
+
 def _named(kind: type | str, argument: str, known: dict) -> type:
     """The class itself, or the one of that name."""
     found = known.get(kind) if isinstance(kind, str) else kind

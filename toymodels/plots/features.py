@@ -107,17 +107,25 @@ def sharing_key(figure: Figure, axes: Sequence[Axes]) -> Colorbar:
     return bar
 
 
-def grid_and_bars(figure: Figure, columns: Sequence[tuple[str, Tensor, Tensor]]) -> np.ndarray:
-    """The figure of section 2: one column (title, W, b) per model, grids on top, bars below, with colour keys."""
-    axes = figure.subplots(2, len(columns), gridspec_kw={"height_ratios": [1.5, 1]}, squeeze=False)
-    for (title, W, b), (top, bottom) in zip(columns, axes.T, strict=True):
+def grid_and_bars(figure: Figure, columns: Sequence[tuple[str, Tensor, Tensor]], per_row: int = 4) -> np.ndarray:
+    """The figure of section 2: for each model (title, W, b) its grid, bars below; per_row models beside each other."""
+    lines = -(-len(columns) // per_row)
+    axes = figure.subplots(2 * lines, per_row, gridspec_kw={"height_ratios": [1.5, 0.8] * lines}, squeeze=False)
+    for ax in axes.flat:
+        ax.set_visible(False)
+    for k, (title, W, b) in enumerate(columns):
+        line, column = divmod(k, per_row)
+        top, bottom = axes[2 * line : 2 * line + 2, column]
+        top.set_visible(True)
+        bottom.set_visible(True)
         gram_grid(top, W, b)
         norm_bars(bottom, W)
         top.set_title(title)
-    for ax in axes[1, 1:]:
-        ax.set_yticklabels([])
-    axes[0, 0].set_ylabel(r"$W^{\top}W$ and $b$")
-    axes[1, 0].set_ylabel(r"$\|W_i\|$")
-    signed_key(figure, axes[0].tolist(), "entry")
-    sharing_key(figure, axes[1].tolist())
+        if column > 0:
+            bottom.set_yticklabels([])
+    for line in range(lines):
+        axes[2 * line, 0].set_ylabel(r"$W^{\top}W$ and $b$")
+        axes[2 * line + 1, 0].set_ylabel(r"$\|W_i\|$")
+        signed_key(figure, axes[2 * line].tolist(), "entry")
+        sharing_key(figure, axes[2 * line + 1].tolist())
     return axes

@@ -17,7 +17,7 @@ from toymodels.plots.base import array, density_axis
 PHASE_COLOURS = {  # of the extra feature
     Phase.IGNORED: "#e66101",
     Phase.DEDICATED: "#5e3c99",
-    Phase.SUPERPOSITION: "#f7f2ea",
+    Phase.SUPERPOSITION: "#a8d5e2",
     Phase.NOT_CONVERGED: "#999999",
 }
 PHASE_NAMES = {
@@ -58,9 +58,19 @@ def diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, values: np.n
     return mesh
 
 
+def linear_diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, colours: np.ndarray) -> QuadMesh:
+    """colours [density, importance, 3] over linear axes, sparse on the left."""
+    mesh = ax.pcolormesh(
+        array(densities), array(importances), colours.transpose(1, 0, 2), shading="nearest", rasterized=True
+    )
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+    return mesh
+
+
 def partner_panel(ax: Axes, densities: Tensor, importances: Tensor, partner: Tensor) -> QuadMesh:
     """n = 3, m = 2: 0 one feature dropped, 1 the extra paired, 2 the others paired, 3 three that share a plane."""
-    colours = np.array([to_rgb(name) for name in ("#dddddd", "#f7f2ea", "#b2abd2", "#33a02c")])
+    colours = np.array([to_rgb(name) for name in ("#dddddd", PHASE_COLOURS[Phase.SUPERPOSITION], "#b2abd2", "#33a02c")])
     mesh = diagram_panel(ax, densities, importances, colours[array(partner)])
     names = ("one dropped", "extra paired", "others paired", "all three share")
     handles = [Patch(facecolor=colours[k], edgecolor="0.5", lw=0.5, label=name) for k, name in enumerate(names)]
@@ -103,4 +113,32 @@ def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -
 def kept_key(figure: Figure) -> Legend:
     """Legend of kept_panel below the panels."""
     handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in KEPT_COLOURS.items()]
+    return figure.legend(handles=handles, loc="outside lower center", ncols=4)
+
+
+BRANCH_COLOURS = {"one kept": "C0", "other kept": "C1", "opposite": "C2", "same sign": "C3"}
+
+
+def branch_panels(
+    top: Axes, bottom: Axes, values: Tensor, branches: dict[str, tuple[Tensor, Tensor]]
+) -> tuple[list[Line2D], list[Line2D]]:
+    """Branches over values [point]: name -> loss [point] and W [point, 2], NaN where there is none. Ends get a dot."""
+    x = array(values)
+    drawn: tuple[list, list] = ([], [])
+    for name, (loss, W) in branches.items():
+        look = {"color": BRANCH_COLOURS[name]}
+        there = np.flatnonzero(np.isfinite(array(loss)))
+        ends = [k for k in (there[0], there[-1]) if 0 < k < len(x) - 1]
+        sign = np.sign(array(W)[there[0]][np.abs(array(W)[there[0]]).argmax()])
+        drawn[0].extend(top.plot(x, array(loss), **look))
+        top.plot(x[ends], array(loss)[ends], "o", ms=3, **look)
+        for k, style in ((0, "-"), (1, "--")):
+            drawn[1].extend(bottom.plot(x, sign * array(W)[:, k], ls=style, **look))
+            bottom.plot(x[ends], sign * array(W)[ends, k], "o", ms=3, **look)
+    return drawn
+
+
+def branch_key(figure: Figure) -> Legend:
+    """Legend of branch_panels below the panels."""
+    handles = [Line2D([], [], color=colour, label=name) for name, colour in BRANCH_COLOURS.items()]
     return figure.legend(handles=handles, loc="outside lower center", ncols=4)

@@ -1,0 +1,40 @@
+import torch
+
+import toymodels as tm
+from toymodels import minima, theory
+
+
+def one(density, importance):
+    return theory.setting(torch.tensor([density]), torch.tensor([importance]))
+
+
+def test_relax_leaves_a_saddle_and_finds_the_lower_side():
+    model = theory.solutions("extra paired", torch.tensor([0.9]).double())
+    loss = tm.relax(model, *one(0.9, 1.0))
+    W = model.W.detach().flatten()
+    assert abs(W[0] + W[1]) > 0.1
+    assert loss.item() < 0.0972
+
+
+def test_a_branch_ends_where_its_minimum_vanishes_and_not_before():
+    values = torch.linspace(0.6, 0.8, 41).double()
+    path = [one(p, 1.0) for p in values.tolist()]
+    branch = tm.follow(theory.solutions("extra paired", values[:1]), path)
+    alive = values[branch.alive[:, 0]]
+    assert 0.7064 < alive.max() < 0.72
+    assert branch.loss[-1].isnan().all()
+    assert torch.allclose(branch.W[branch.alive[:, 0]].sum(-1), torch.zeros(1).double(), atol=1e-3)
+
+
+def test_transitions_find_the_triple_point_of_the_relaxed_solutions():
+    values = torch.linspace(0.72, 0.69, 7).double()
+    best = theory.relaxed(values, torch.ones_like(values))[1]
+    (found,) = minima.transitions(best, values, lambda p: theory.setting(p, 1.0))
+    assert abs(found.x - 0.7064) < 2e-4
+    assert found.jump > 0.2
+    assert found.gap < 1e-8
+
+
+def test_levels_number_the_minima_from_the_lowest():
+    loss = torch.tensor([[2.0, 1.0], [1.0, 1.0 + 1e-6], [1.0 + 1e-7, 3.0], [4.0, 2.0]])
+    assert minima.levels(loss).tolist() == [[1, 0], [0, 0], [0, 2], [2, 1]]
