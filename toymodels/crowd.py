@@ -34,7 +34,7 @@ def best_crowd(density: float) -> dict[str, float]:
     "benefit": 2 (1 + extra) (p/3 - p²/4 - loss), as geometry.benefit. "extra", "gain", "bias". "dimensionality":
     D_i = 1/(2 (1 + extra)). "dstar": D_i / G. ValueError for a density outside (0, 1].
     """
-    in_range("density", torch.tensor(density), 1e-300, 1.0, "numbers in (0, 1]")
+    in_range("density", torch.tensor(density, dtype=torch.float64), 1e-300, 1.0, "numbers in (0, 1]")
 
     def benefit(v: np.ndarray) -> float:
         extra = abs(v[0])
