@@ -106,3 +106,23 @@ def test_bad_arguments_are_named(settings, name, generator):
     arguments = {"features": tm.SparseFeatures(5, 0.1), **settings}
     with pytest.raises(ValueError, match=name):
         tm.represented_features(tm.ReLUModel(5, 2, 3, generator=generator), **arguments)
+
+
+def test_another_null_is_used_and_decides(generator):
+    """The references of the test, handed over as a null, give its p-values; a null of exact copies gives p = 1."""
+    model, features = tm.ReLUModel(5, 2, 4, generator=generator), tm.SparseFeatures(5, 0.1)
+    _, default = tm.represented_features(model, features, references=200, return_p_values=True)
+    seed = representation._seed(None)
+    seeds = tm.streams.derived_seeds(int(seed), torch.arange(200))
+    null = tm.ReLUModel(5, 2, 200, generator=seeds)
+    _, same = tm.represented_features(model, features, null=null, return_p_values=True)
+    assert torch.equal(default, same)
+    copies = tm.ReLUModel.from_weights(model.W[:1].repeat(50, 1, 1), model.b[:1].repeat(50, 1))
+    _, ones = tm.represented_features(model.select([0]), features, null=copies, return_p_values=True)
+    assert (ones == 1).all()
+    with pytest.raises(ValueError, match="references"):
+        tm.represented_features(model, features, null=null, references=200)
+    with pytest.raises(ValueError, match="instances of null"):
+        tm.represented_features(model, features, null=null.select(torch.arange(3)))
+    with pytest.raises(ValueError, match="n_features"):
+        tm.represented_features(model, features, null=tm.ReLUModel(6, 2, 200, generator=generator))

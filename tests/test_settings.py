@@ -7,9 +7,6 @@ import pytest
 from toymodels.report import ROOT
 
 SETTINGS = [  # notebook, its code, and the words of FINDINGS.tex for it
-    ("01", "STARTS = 20 if SMOKE else 200", "exact loss, Adam 0.03, 600 steps, 200 starts"),
-    ("01", "steps=600, lr=0.03,", "exact loss, Adam 0.03, 600 steps, 200 starts"),
-    ("01", "9 if SMOKE else 61,", "the same, 61 densities from 1 to 0.01"),
     ("01", "train(densities, 10 if SMOKE else 40, 2,", "the same, 40 starts"),
     ("02", '("dense", dense, {"starts": 32, "rounds": 4, "keep": 4,', r"$p\ge0.07$: 32 starts, 4 rounds ($4\times1$)"),
     (
@@ -20,28 +17,24 @@ SETTINGS = [  # notebook, its code, and the words of FINDINGS.tex for it
     ("02", '("dense", p[:3], {"starts": 8, "rounds": 2, "keep": 1, "kicks": 2,', r"8 starts, 2 rounds ($1\times2$)"),
     ("02", '("sparse", p[3:], {"starts": 8, "rounds": 2, "keep": 1, "kicks": 2,', r"8 starts, 2 rounds ($1\times2$)"),
     ("02", "iterations=20 if SMOKE else 300,", "at most 300 iterations each"),
-    ("03", '"relu", **log_grid(1000, 100), restarts=10,', r"$n=2$, $m=1$, $1000\times100$ cells"),
-    ("03", '"linear", **log_grid(1000, 100), restarts=1,', "10 starts a cell ($n=2$), 20 ($n=3$), 1 (linear)"),
-    ("03", '"relu", 3, **log_grid(200, 100), restarts=20,', r"$n=3$, $m=2$, $200\times100$ cells"),
     ("03", "**log_grid(40, 40), restarts=10,", r"$n=2$, $m=1$, $40\times40$ cells, sampled"),
     (
-        "03",
-        "batch=256, steps=200 if SMOKE else 1000, lr=0.02,",
-        "batch 256, Adam 0.02, 1{,}000 steps, 10 starts a cell",
+        "10",
+        "STEPS = {200: 64, 600: 64, 2000: 48, 6000: 32}",
+        "200, 600, 2{,}000, 6{,}000 steps with 64, 64, 48, 32 starts",
     ),
-    ("03", "**log_grid(24, 24), restarts=10,", r"$n=2$, $m=1$, $24\times24$ cells"),
-    ("03", "batch=64, steps=200 if SMOKE else 2000, lr=0.01,", "batch 64, Adam 0.01, 2{,}000 steps, 10 starts a cell"),
-    ("10", 'BASE = {"optimizer": "adam", "lr": 0.01, "batch": 128}', "Adam 0.01, batch 128 unless varied"),
-    ("10", '"starts": 8 if SMOKE else 100, "steps": 20 if SMOKE else 600,', r"600 steps and 100 starts ($n\le5$)"),
-    ("10", '"starts": 2 if SMOKE else 20, "steps": 5 if SMOKE else 400,', "400 and 20 ($n=20$"),
-    ("10", 'chosen.setdefault("terms", 16)', "exact: 16 Fourier terms"),
-    ("10", "max(2000, 200_000 // batch)", "at least 2{,}000 batches of each size"),
-    ("11", "best_models(tm.ReLUModel, 20, 5, 0.7, 16, 2, rounds=4)", r"search: 16 starts, 4 rounds ($2\times1$)"),
-    ("11", "best_models(tm.ReLUModel, 5, 2, 0.9, 50, 3)", "50 starts"),
-    ("11", "300 if model.n_features == 80 else 1000", "1{,}000 references, 1{,}000 inputs a side"),
-    ("11", "best_models(tm.ReLUModel, 80, 20, 0.9, 1, 3, **ONE_START)", "search: 1 start, 8 Fourier terms"),
-    ("11", '"terms": 8, "race_terms": 0, "iterations": 5 if SMOKE else 150', "8 Fourier terms, 150 iterations"),
-    ("11", "size = (8, 7) if SMOKE else (48, 41)", r"$48\times41$ cells"),
+    ("10", "24 if s == LAST else 48", "other seeds: 48, for 20{,}000 steps 24"),
+    ("10", "lr=rate, batch=128,", "batch 128; 600 and 6{,}000 steps, 64 and 32 starts"),
+    (
+        "11",
+        "best_models(tm.ReLUModel, 20, 5, IMPORTANCE, 12, 2, rounds=3)",
+        r"search: 12 starts, 3 rounds ($2\times1$)",
+    ),
+    ("11", "best_models(tm.ReLUModel, 5, 2, 0.9 ** torch.arange(5), 50, 3)", "50 starts"),
+    ("11", "100 if SMOKE else 1000,", "1{,}000 references, 1{,}000 inputs a side"),
+    ("11", "20 if SMOKE else 200", "200 trained references"),
+    ("11", "REFERENCES if SMOKE else 10_000", "10{,}000 references"),
+    ("11", "size = (6, 5) if SMOKE else (40, 33)", r"$40\times33$ cells"),
 ]
 
 

@@ -49,7 +49,7 @@ from toymodels.metrics import (
     phase_labels,
     represented,
 )
-from toymodels.minima import Branch, crossing, follow, minimise, relax, search
+from toymodels.minima import Branch, crossing, follow, minimise, outcomes, relax, search
 from toymodels.models import (
     AbsoluteValueModel,
     LinearModel,
@@ -94,6 +94,7 @@ __all__ = [
     "in_superposition",
     "interference",
     "minimise",
+    "outcomes",
     "phase_diagram",
     "phase_labels",
     "population_loss",

@@ -210,14 +210,23 @@ def page(state: str = "") -> str:
 class Frame:
     """The page inside a notebook: JupyterLab, VS Code and Colab show it as a frame."""
 
-    def __init__(self, state: str = "", height: int = 800):
-        self.source, self.height = page(state), count("height", height, least=100)
+    def __init__(self, state: str = "", height: int = 800, linked: bool = False):
+        self.state, self.height, self.linked = state, count("height", height, least=100), linked
+        self.source = page(state)
 
     def _repr_html_(self) -> str:
+        look = f'style="width:100%;height:{self.height}px;border:0" title="Explorer"'
+        if self.linked:
+            address = html.escape(f"../docs/index.html#{self.state}")
+            return f'<iframe src="{address}" {look}></iframe><a href="{address}">Explorer</a>'
         text = self.source.replace("&", "&amp;").replace('"', "&quot;")
-        return f'<iframe srcdoc="{text}" style="width:100%;height:{self.height}px;border:0" title="Explorer"></iframe>'
+        return f'<iframe srcdoc="{text}" {look}></iframe>'
 
 
-def show(state: str = "", height: int = 800) -> Frame:
-    """The explorer as the last expression of a notebook cell. Raises ValueError as page does."""
-    return Frame(state, height)
+def show(state: str = "", height: int = 800, linked: bool = False) -> Frame:
+    """The explorer as the last expression of a notebook cell. Raises ValueError as page does.
+
+    linked: the frame and a link point to docs/index.html, as seen from notebooks/, so that the notebook stays small;
+    else the cell's output holds the whole page and works wherever the notebook goes.
+    """
+    return Frame(state, height, linked)

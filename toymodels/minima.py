@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from numba import parallel_chunksize
@@ -15,10 +16,11 @@ from toymodels import streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
 from toymodels.data import Features, law
 from toymodels.engine import lbfgs
+from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import feature_norms
 from toymodels.models import LinearModel, ReLUModel, ToyModel, stack_models
-from toymodels.population import exact_loss, population_loss
-from toymodels.training import Restarts, best_start
+from toymodels.population import TERMS, exact_loss, population_loss
+from toymodels.training import Restarts, best_start, train
 
 PUSH = 1e-3  # length of the step off a stationary point: see relax
 SAME = 0.05  # distance in W within which two solutions are one: different minima of these models are farther apart
@@ -65,6 +67,44 @@ def minimise(
         loss[rows], used[rows] = map(torch.from_numpy, results)
     model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
     return (loss, used) if return_iterations else loss
+
+
+def outcomes(
+    kind: type[ToyModel],
+    features: Features,
+    importance: Tensor,
+    n_hidden: int,
+    starts: int,
+    seed: int,
+    steps: int,
+    batch: int | None = None,
+    init_scale: float = 1.0,
+    **settings: object,
+) -> dict[str, np.ndarray]:
+    """Where `starts` random starts of each task end, as work for chunks.run: arrays [start, task, ...].
+
+    Arguments as restarts. loss: where training ends, W and b there, W0 where it began; settled: the loss of the minimum
+    that L-BFGS reaches from there, so that a start in the right basin can be told from one whose loss is low already.
+    A diverged start has NaN. The same seed gives the same initial weights whatever the other settings are.
+    Raises ValueError as train, SampledLoss and minimise do.
+    """
+    many, weights = features.repeat(starts), torch.as_tensor(importance)
+    weights = weights.repeat(starts, 1) if weights.ndim == 2 else weights
+    seeds = streams.instance_seeds(torch.Generator().manual_seed(seed), starts * features.n_instances)
+    models = kind(features.n_features, n_hidden, len(seeds), generator=seeds, init_scale=init_scale)
+    W0 = models.W.detach().clone()
+    exact = PopulationLoss(many, weights, 16)
+    objective = exact if batch is None else SampledLoss(many, weights, batch, generator=seeds)
+    train(models, objective, steps, **settings)
+    with torch.no_grad():
+        loss = PopulationLoss(many, weights, TERMS)(models)
+    W, b = models.W.detach(), models.b.detach()
+    finite = W.isfinite().all(-1).all(-1) & b.isfinite().all(-1)
+    there = kind.from_weights(W.where(finite[:, None, None], 0.0), b.where(finite[:, None], 0.0))
+    settled = minimise(there, many, weights, iterations=200, tolerance=1e-6, terms=16)
+    arrays = {"loss": loss, "settled": settled.where(finite, torch.nan), "W": W, "b": b, "W0": W0}
+    shape = starts, features.n_instances
+    return {name: a.detach().view(*shape, *a.shape[1:]).numpy() for name, a in arrays.items()}
 
 
 def search(

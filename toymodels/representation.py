@@ -62,6 +62,7 @@ def represented_features(
     samples: int = 1000,
     generator: streams.Source | None = None,
     credit_constant: bool = True,
+    null: ToyModel | None = None,
     return_p_values: bool = False,
 ) -> Declared | tuple[Declared, Float64[Tensor, "instance feature"]]:
     """Which features a trained model represents: bool [instance, feature], by comparison with untrained models.
@@ -73,21 +74,28 @@ def represented_features(
     (default: 1,000, or n_features/level if that is more: as many as it takes to declare a single feature of n).
     generator: source of one seed for inputs and references (None: a fixed seed, so that the answer depends on model
     and data alone). credit_constant: False compares with untrained models as they are; a model that answers the mean
-    of a feature can then pass for one that represents it. return_p_values: also give the p-values
-    [instance, feature], each feature on its own.
-    Raises ValueError as readout_accuracy, and for a level or a number of references out of range.
+    of a feature can then pass for one that represents it. null: models to compare with instead, at least 1/level, one
+    an instance: other scales, other directions, networks trained on something else. The answer depends on this choice.
+    return_p_values: also give the p-values [instance, feature], each feature on its own.
+    Raises ValueError as readout_accuracy, for a level or a number of references out of range, and for a null that does
+    not fit the model.
     """
     require(0 < level < 1, "level", level, "a number in (0, 1)")
-    references = max(1000, math.ceil(model.n_features / level)) if references is None else references
-    count("references", references, least=math.ceil(1 / level))
     _check(model, features, epsilon, samples)
     seed = _seed(generator)
-    sizes = model.n_features, model.n_hidden, references
-    untrained = type(model)(*sizes, generator=streams.derived_seeds(int(seed), torch.arange(references)))
+    if null is None:
+        references = max(1000, math.ceil(model.n_features / level)) if references is None else references
+        count("references", references, least=math.ceil(1 / level))
+        seeds = streams.derived_seeds(int(seed), torch.arange(references))
+        null = type(model)(model.n_features, model.n_hidden, references, generator=seeds)
+    else:
+        require(references is None, "references", references, "None where null brings its own models")
+        _check(null, features, epsilon, samples)
+        references = count("instances of null", null.n_instances, least=math.ceil(1 / level))
     p_values = torch.empty(model.n_instances, model.n_features, dtype=torch.float64)
     for rows, inputs in _inputs_by_density(model, features, samples, seed):
         trained = _accuracy(model.select(rows), inputs, epsilon)
-        reference = _accuracy(untrained, inputs, epsilon)
+        reference = _accuracy(null, inputs, epsilon)
         if credit_constant:
             reference = reference.maximum(_constant_accuracy(inputs, epsilon))
         below = torch.searchsorted(reference.T.sort().values.contiguous(), trained.T.contiguous()).T

@@ -29,8 +29,15 @@ from toymodels.plots.phases import (
     phase_key,
     theory_lines,
 )
-from toymodels.plots.representation import DECLARED_COLOURS, accuracy_panel, count_table, declared_key
-from toymodels.plots.training import excess_line, fraction_line, noise_line, setting_map, share_bars
+from toymodels.plots.representation import (
+    DECLARED_COLOURS,
+    accuracy_panel,
+    declared_key,
+    p_value_band,
+    p_value_strips,
+    p_value_table,
+)
+from toymodels.plots.training import fraction_line, noise_line, setting_map
 
 __all__ = [
     "DECLARED_COLOURS",
@@ -47,12 +54,10 @@ __all__ = [
     "benefit_lines",
     "branch_key",
     "branch_panels",
-    "count_table",
     "declared_key",
     "density_axis",
     "diagram_panel",
     "dimension_scatter",
-    "excess_line",
     "feature_directions",
     "feature_status",
     "fraction_line",
@@ -65,12 +70,14 @@ __all__ = [
     "named_lines",
     "noise_line",
     "norm_bars",
+    "p_value_band",
+    "p_value_strips",
+    "p_value_table",
     "partner_panel",
     "phase_blend",
     "phase_colours",
     "phase_key",
     "setting_map",
-    "share_bars",
     "sharing_key",
     "signed_key",
     "sparsity_axis",

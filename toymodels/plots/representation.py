@@ -38,16 +38,40 @@ def declared_key(figure: Figure) -> Legend:
     return figure.legend(handles=handles, loc="outside lower center", ncols=3)
 
 
-def count_table(ax: Axes, counts: Tensor, expected: Tensor, rows: Sequence[float], densities: Tensor) -> AxesImage:
-    """counts [row, density] as numbers on a shade of their ratio to expected [density]; rows: values of ε."""
-    ratio = array(counts) / array(expected)
-    image = ax.imshow(ratio, cmap="Blues", vmin=0, vmax=1.6, aspect="auto", rasterized=True)
-    for row, column in np.ndindex(*ratio.shape):
-        ax.text(column, row, f"{int(counts[row, column])}", ha="center", va="center", fontsize=7)
-    for column, number in enumerate(array(expected)):
-        ax.text(column, len(rows), f"{int(number)}", ha="center", va="center", fontsize=7, weight="bold")
-    ax.set(ylim=(len(rows) + 0.5, -0.5), xlabel="density $p = 1 - S$", ylabel=r"tolerance $\varepsilon$")
+def p_value_strips(ax: Axes, groups: dict[str, Tensor], level: float) -> None:
+    """p-values [feature] of each group as dots above its name, dark for the first (most important) feature."""
+    for place, values in enumerate(map(array, groups.values())):
+        spread = place + np.linspace(-0.28, 0.28, len(values))
+        ax.scatter(
+            spread, values, s=9, c=np.arange(len(values)), cmap="Blues_r", vmax=1.5 * len(values), edgecolor="none"
+        )
+        ax.plot([place - 0.32, place + 0.32], [np.median(values)] * 2, color="C1", lw=1.2)
+    ax.axhline(level, color="0.5", lw=0.7, ls=(0, (4, 2)))
+    ax.set(yscale="log", ylim=(7e-4, 1.4), xlim=(-0.6, len(groups) - 0.4))
+    ax.set_xticks(range(len(groups)), list(groups), rotation=35, ha="right")
+
+
+def p_value_band(
+    ax: Axes, places: Sequence[float], values: Sequence[Tensor], label: str, level: float, **look: object
+) -> None:
+    """From the smallest to the largest p-value at each place (log axes), the median as a line."""
+    rows = np.array([[float(v.min()), float(v.median()), float(v.max())] for v in values])
+    ax.fill_between(places, rows[:, 0], rows[:, 2], alpha=0.2, lw=0, **look)
+    ax.plot(places, rows[:, 1], marker="o", label=label, **look)
+    ax.axhline(level, color="0.5", lw=0.7, ls=(0, (4, 2)))
+    ax.set(xscale="log", yscale="log", ylim=(7e-5, 1.4))
+    ax.set_xticks(places, [f"{place:g}" for place in places])
+    ax.minorticks_off()
+
+
+def p_value_table(ax: Axes, values: Tensor, rows: Sequence[float], densities: Tensor) -> AxesImage:
+    """p-values [row, density] as numbers, darker for smaller ones; rows: values of ε."""
+    table = array(values)
+    image = ax.imshow(-np.log10(table), cmap="Blues", vmin=0, vmax=4, aspect="auto", rasterized=True)
+    for row, column in np.ndindex(*table.shape):
+        text = "1" if table[row, column] > 0.995 else f"{table[row, column]:.3f}".removeprefix("0")
+        ax.text(column, row, text, ha="center", va="center", fontsize=7)
     ax.set_xticks(range(len(densities)), [f"{p:g}" for p in densities.tolist()])
-    ax.set_yticks(range(len(rows) + 1), [*(f"{value:g}" for value in rows), r"$\|W_i\| > 1/2$"])
+    ax.set_yticks(range(len(rows)), [f"{value:g}" for value in rows])
     ax.tick_params(length=0)
     return image

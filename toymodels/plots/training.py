@@ -40,22 +40,6 @@ def _batch_name(batch: int | None) -> str:
     return f"{batch // 1024}k" if batch >= 1024 else str(batch)
 
 
-def share_bars(ax: Axes, names: Sequence[str], shares: Tensor, labels: Sequence[str]) -> None:
-    """Stacked horizontal bars of shares [task, part]: positive parts to the right of 0, negative ones to the left."""
-    values = array(shares)
-    rows = np.arange(len(names))
-    for sign in (1, -1):
-        end = np.zeros(len(names))
-        for part, label in enumerate(labels):
-            width = np.maximum(sign * values[:, part], 0) * sign
-            ax.barh(rows, width, left=end, height=0.7, color=f"C{part}", label=label if sign == 1 else None)
-            end += width
-    ax.axvline(0, color="0.4", lw=0.6)
-    ax.set_yticks(rows, names)
-    ax.invert_yaxis()
-    ax.tick_params(axis="y", length=0)
-
-
 def _positions(ax: Axes, values: Sequence) -> np.ndarray:
     """Places of values on the x axis: a log axis for numbers, one after the other for names."""
     if isinstance(values[0], str):
@@ -84,13 +68,6 @@ def fraction_line(
     )
     ax.set_ylim(-0.03, 1.03)
     return bars.lines[0]
-
-
-def excess_line(ax: Axes, values: Sequence, losses: Sequence[float], label: str, **look: object) -> Line2D:
-    """Excess losses against values on a log axis."""
-    (line,) = ax.plot(_positions(ax, values), losses, marker="o", label=label, **look)
-    ax.set(yscale="log", ylim=(1e-3, 300))
-    return line
 
 
 def noise_line(
