@@ -536,9 +536,12 @@
     for (let k = 1; k <= stripNames.length; k++) {
       if (k < stripNames.length && stripNames[k].name === stripNames[from].name) continue;
       const { name, count } = stripNames[from], x = edge(from), w = edge(k) - x, colour = tint(name);
+      let middle = x + w / 2; // the words give way to the handle
+      const handle = g.x(Math.log10(state.p)), off = handle - middle, half = 38;
+      if (w > 2 * half && Math.abs(off) < half) middle = clamp(middle, off > 0 ? x : handle + half, off > 0 ? handle - half : x + w);
       c.fillStyle = colour; c.fillRect(x, g.top, w - 1, g.bottom - g.top);
-      if (w > 12) g.text(String(count), x + w / 2, (g.top + g.bottom) / 2 + (w > 70 ? -6 : 0), { align: 'center', base: 'middle', halo: null, size: w > 22 ? 20 : 14, weight: 700, colour: on(colour) });
-      if (w > 70) g.text(name, x + w / 2, (g.top + g.bottom) / 2 + 15, { align: 'center', base: 'middle', halo: null, colour: on(colour), size: 12 });
+      if (w > 12) g.text(String(count), middle, (g.top + g.bottom) / 2 + (w > 70 ? -6 : 0), { align: 'center', base: 'middle', halo: null, size: w > 22 ? 20 : 14, weight: 700, colour: on(colour) });
+      if (w > 70) g.text(name, middle, (g.top + g.bottom) / 2 + 15, { align: 'center', base: 'middle', halo: null, colour: on(colour), size: 12 });
       from = k;
     }
     logTicks(g, 'x', [1, 0.1, 0.01], [0.1, 0.01]);
@@ -801,7 +804,10 @@
     save();
     schedule('all');
   }
-  addEventListener('hashchange', () => { if (location.hash.replace(/^#/, '') !== wrote) show(read(location.hash)); });
+  addEventListener('hashchange', event => { // the address asked for, which a save that was waiting may have written over
+    const asked = new URL(event.newURL).hash;
+    if (asked !== '#' + wrote) { wrote = asked.slice(1); show(read(asked)); }
+  });
   addEventListener('resize', () => schedule('all'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { readTheme(); schedule('all'); });
 
@@ -811,7 +817,7 @@
       return {
         ...state, W: state.view === 'two' ? model.unpack(net, 2, state.n).W : found[chosen].W, b: state.view === 'two' ? Array.from(net.slice(2 * state.n)) : found[chosen].b,
         importance: importance(), minima: found, shares: counted() ? { minima: basin.share, dead: basin.dead } : null, end, path: path.length, hash: write(),
-        runs: runs ? { done: runs.list.length, busy: runs.busy, loss: runs.list.map(run => run.loss) } : null, border: borderAt(state.p), arrangement: state.view === 'two' ? arrangement(net) : null,
+        runs: runs ? { done: runs.list.length, busy: runs.busy, loss: runs.list.map(run => run.loss) } : null, border: borderAt(state.p), arrangement: state.view === 'two' ? arrangement(net) : null, sliced: !!slice && slice.ready,
         places: { tips: Array.from({ length: state.n }, (_, j) => [arrows.x(net[j]), arrows.y(net[state.n + j])]), start: [ground.x(state.start[0]), ground.y(state.start[1])] },
       };
     },

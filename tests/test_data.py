@@ -85,11 +85,14 @@ def test_other_bad_input_is_refused(generator):
 
 PAIRS = tm.CorrelatedFeatures(5, [[0, 3], [1, 4]], [0.3, 0.1], together=[1.0, 0.4])
 ONE_OF_TWO = tm.AnticorrelatedFeatures(5, [[0, 3], [1, 4]], [0.3, 0.9])
+FROM_APART_TO_ONE_BIT = tm.PairedFeatures(5, [[0, 3], [1, 4]], [0.3, 0.3, 0.3, 0.7, 0.0], [0.0, 0.2, 0.9, 0.6, 0.5])
 ONE_OF_THREE = tm.AnticorrelatedFeatures(5, [[4, 0, 2]], 0.3)
 SHARED_BIT = tm.SharedByExample(5, [0.3, 0.8])
 
 
-@pytest.mark.parametrize("features", [PAIRS, ONE_OF_TWO, ONE_OF_THREE, SHARED_BIT], ids=lambda f: type(f).__name__)
+@pytest.mark.parametrize(
+    "features", [PAIRS, ONE_OF_TWO, ONE_OF_THREE, SHARED_BIT, FROM_APART_TO_ONE_BIT], ids=lambda f: type(f).__name__
+)
 def test_states_are_the_law_of_the_samples(features, generator):
     """Chance of every pattern of on and off, by the states and by counting; values are uniform."""
     masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 5)
@@ -111,7 +114,15 @@ def test_together_runs_from_independent_to_one_bit():
     torch.testing.assert_close(given, torch.tensor([0.2, 0.6, 1.0], dtype=torch.float64), rtol=0, atol=0.01)
 
 
-@pytest.mark.parametrize("features", [tm.SparseFeatures(5, [0.3, 0.1], signed=True), PAIRS, ONE_OF_TWO])
+@pytest.mark.parametrize(
+    "features",
+    [
+        tm.SparseFeatures(5, [0.3, 0.1], signed=True),
+        PAIRS,
+        ONE_OF_TWO,
+        tm.PairedFeatures(5, [[0, 3]], [0.3, 0.3], [0.1, 0.9]),
+    ],
+)
 def test_examples_of_a_stream_do_not_depend_on_where_a_batch_begins_or_on_neighbours(features):
     seeds = torch.tensor([5, 6])
     whole = features.draw(seeds, 0, 60)
@@ -119,6 +130,20 @@ def test_examples_of_a_stream_do_not_depend_on_where_a_batch_begins_or_on_neighb
     again = features.repeat(2).sample(60, torch.tensor([9, 6, 5, 6]))
     assert torch.equal(again[1::2], whole[1:].expand(2, -1, -1))
     assert torch.equal(again[2], whole[0])
+
+
+def test_pairs_are_the_grouped_features_at_the_ends_of_their_axis():
+    """The law of a pair has three special cases that have classes of their own."""
+    model = tm.ReLUModel(4, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    pairs = [[0, 1], [2, 3]]
+    for c, other in (
+        (0.0, tm.AnticorrelatedFeatures(4, pairs, 0.4)),
+        (0.2, tm.SparseFeatures(4, 0.2)),
+        (0.7, tm.CorrelatedFeatures(4, pairs, 0.2, 0.7)),
+        (1.0, tm.CorrelatedFeatures(4, pairs, 0.2)),
+    ):
+        here = tm.population_loss(model, tm.PairedFeatures(4, pairs, 0.2, c), torch.ones(4))
+        torch.testing.assert_close(here, tm.population_loss(model, other, torch.ones(4)), rtol=1e-6, atol=0)
 
 
 def test_signed_features_are_on_as_often_and_uniform_on_both_sides(generator):
@@ -140,6 +165,9 @@ def test_signed_features_are_on_as_often_and_uniform_on_both_sides(generator):
         (tm.CorrelatedFeatures, ([[0, 1]], 1.1), r"density is 1.1; allowed: numbers in \[0, 1\]"),
         (tm.CorrelatedFeatures, ([[0, 1]], 0.5, 0.4), "together is 0.4; allowed: at least the density, 0.5"),
         (tm.CorrelatedFeatures, ([[0, 1]], [0.5, 0.1], [1.0, 1.0, 1.0]), "together is 'of shape"),
+        (tm.PairedFeatures, ([[0, 1, 2]], 0.1, 0.5), "pairs is .*; allowed: lists of two features"),
+        (tm.PairedFeatures, ([[0, 1]], 0.8, 0.5), "together is 0.5; allowed: at least 0.75"),
+        (tm.PairedFeatures, ([[0, 1]], 0.8, 1.5), "together is 1.5"),
         (tm.AnticorrelatedFeatures, ([[0, 1]], float("nan")), "density is nan"),
         (tm.AnticorrelatedFeatures, ([[0, 0]], 0.1), "sets is .*; allowed: sets that do not overlap"),
     ],

@@ -1,5 +1,7 @@
 """Models with a hidden ReLU: the compiled step against autograd, the sample against closed forms, codes and motifs."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,65 @@ def test_codes_ignore_negative_weights_and_the_order_of_neurons():
     assert neurons.described(W) == "3 + 3 in 2"
     assert neurons.code(W) == neurons.code(W[[4, 0, 3, 2, 1]])
     assert neurons.described(np.eye(5, 10)) == "5"
+
+
+def eight_in_five():
+    return [(0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3), (0, 4), (1, 4), (2, 4), (3, 4)]
+
+
+def test_codes_put_in_by_hand_are_read_back():
+    p, pairs = neurons.Problem(0.75 ** np.arange(10), 5), list(combinations(range(5), 2))
+    for sets, name in (
+        (pairs, "pairs"),
+        (eight_in_five(), "8 in 5"),
+        ([*eight_in_five(), (4,)], "8 in 5"),
+        ([(0,), (1,), (2,), (3, 4), (3,), (4,)], "3 + 3 in 2"),
+        (list(combinations(range(5), 3)), "0 + 10 in 5"),
+        ([(0, 1, 2), (0, 1, 2), *eight_in_five()[2:]], "0 + 8 in 5"),
+    ):
+        W = neurons.weights(p, neurons.coded(p, 0.01, sets))[0]
+        assert neurons.sets(W) == dict(enumerate(sets))
+        assert neurons.regime(W) == name
+        assert neurons.regime(W[[3, 1, 4, 0, 2]]) == name
+
+
+def test_features_of_an_antichain_do_not_disturb_each_other():
+    """A feature that is on alone comes out exactly, and nothing else does: no loss of first order in p."""
+    p = neurons.Problem(0.75 ** np.arange(10), 5)
+    for sets, free in ((list(combinations(range(5), 2)), True), ([(0,), (0, 1), *[(2,)] * 8], False)):
+        W = neurons.weights(p, neurons.coded(p, 0.01, sets))[0]
+        answer = np.maximum(W.T @ np.maximum(W, 0.0), 0.0)
+        assert neurons.antichain(W) == free
+        assert np.allclose(answer, np.eye(10)) == free
+
+
+def test_exchanged_features_and_hops():
+    p = problem()
+    theta = neurons.starts(p, 1, 5)[0]
+    new = neurons.swapped(p, theta)
+    W, W0 = neurons.weights(p, new)[0], neurons.weights(p, theta)[0]
+    assert len(new) == 15
+    assert np.array_equal(W[0][:, [1, 0, 2, 3, 4, 5]], W0)
+    untied = problem(tied=False, absolute=True)
+    W1, W2, _, _ = neurons.weights(untied, neurons.swapped(untied, neurons.starts(untied, 1, 5)[0]))
+    V1, V2, _, _ = neurons.weights(untied, neurons.starts(untied, 1, 5)[0])
+    assert np.array_equal(W1[-1][:, [0, 1, 2, 3, 5, 4]], V1)
+    assert np.array_equal(W2[-1][[0, 1, 2, 3, 5, 4]], V2)
+    hopped = neurons.hop(p, 0.1, theta[None], 1, 3, 0)["theta"]
+    assert neurons.sampled_loss(p, 0.1, hopped[:1])[0] <= neurons.sampled_loss(p, 0.1, neurons.fit(p, 0.1, theta, 4096))
+
+
+def test_branches_cross_where_their_losses_say():
+    """Three features, two neurons: two dedicated when dense, three in two when sparse."""
+    p, sets = neurons.Problem(0.75 ** np.arange(3), 2), [[(0,), (1,)], [(0, 1), (0,), (1,)]]
+    low, high = (neurons.fit(p, 0.3, neurons.coded(p, 0.3, code), 4096)[0] for code in sets)
+    result = neurons.crossing(p, low, high, (0.7, 0.2), rows=1 << 13, scrambles=2)
+    at = float(result["crossing"].mean())
+    first, second = (
+        neurons.sampled_loss(p, at, neurons.fit(p, at, result[name], 1 << 12))[0] for name in ("low", "high")
+    )
+    assert 0.25 < at < 0.7
+    assert first == pytest.approx(second, rel=5e-3)
 
 
 def test_the_motif_is_found_where_it_was_put_and_not_without_its_second_neuron():

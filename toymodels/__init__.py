@@ -18,7 +18,7 @@ search      the lowest minima that can be found, where there are very many: what
 phase_diagram  minimise (or train on batches) on a grid of density and importance, resumable, on any executor
 
 What to hand them
-data.py     what x is: SparseFeatures, CorrelatedFeatures, AnticorrelatedFeatures; draws samples and says their law
+data.py     what x is: Sparse-, Correlated-, Paired-, AnticorrelatedFeatures; draws samples and says their law
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
 losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
 What to read then
@@ -32,6 +32,7 @@ from toymodels import theory
 from toymodels.data import (
     AnticorrelatedFeatures,
     CorrelatedFeatures,
+    PairedFeatures,
     SharedByBatch,
     SharedByBoth,
     SharedByExample,
@@ -73,6 +74,7 @@ __all__ = [
     "FixedSampleLoss",
     "History",
     "LinearModel",
+    "PairedFeatures",
     "Phase",
     "PhaseDiagram",
     "PopulationLoss",

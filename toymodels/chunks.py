@@ -90,8 +90,23 @@ def workers(processes: int | None = None) -> Iterator[Executor]:
     context = get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
         context.set_forkserver_preload(["toymodels"])
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+    with _one_thread_each(), ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
         yield pool
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started inside have one OpenMP thread: it is set when the library loads, set_num_threads comes too late
+    and idle threads of other workers would wait actively.
+    """
+    names = "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _one_thread() -> None:

@@ -258,10 +258,7 @@ class CorrelatedFeatures(_Grouped):
         device: torch.device | str | None = None,
     ):
         super().__init__(n_features, sets, density, device)
-        c = _per_instance("together", together, device)
-        fits = len(c) in (1, len(self.p)) or len(self.p) == 1
-        require(fits, "together", f"of shape {tuple(c.shape)}", f"a scalar or [{len(self.p)}]")
-        self.p, self.together = (values.clone() for values in torch.broadcast_tensors(self.p, c))
+        self.p, self.together = _broadcast(self.p, together, device)
         low = self.together < self.p
         if low.any():
             require(False, "together", self.together[low][0].item(), f"at least the density, {self.p[low][0].item()}")
@@ -278,6 +275,60 @@ class CorrelatedFeatures(_Grouped):
 
     def _on(self, of_set: Tensor, of_member: Tensor) -> Tensor:
         return (of_set < self._active[:, None, None]) & (of_member < self.together[:, None, None])
+
+
+class PairedFeatures(_Grouped):
+    """Pairs of features, from never on together to always: one axis from anticorrelated to one shared bit.
+
+    pairs: lists of two features, which must not overlap; those in no pair are independent. density: p in [0, 1] of each
+    feature, scalar or [instance]. together: c in [max(0, 2 - 1/p), 1], scalar or [instance], the chance that a member
+    is on given that the other one is. c = 0: never both, as AnticorrelatedFeatures of density 2p; c = p: independent;
+    c > p: as CorrelatedFeatures.
+    Raises ValueError for numbers out of range, pairs that overlap or are none, and more than MOST_STATES states.
+    """
+
+    per_instance = ("p", "together")
+
+    def __init__(
+        self,
+        n_features: int,
+        pairs: Sequence[Sequence[int]],
+        density: Number,
+        together: Number,
+        device: torch.device | str | None = None,
+    ):
+        super().__init__(n_features, pairs, density, device)
+        require(all(len(pair) == 2 for pair in self.sets), "pairs", pairs, "lists of two features")
+        self.p, self.together = _broadcast(self.p, together, device)
+        none = 1 - 2 * self.p + self.p * self.together
+        if (none < -1e-12).any():
+            worst = int(none.argmin())
+            require(False, "together", self.together[worst].item(), f"at least {2 - 1 / self.p[worst].item():g}")
+
+    @property
+    def _law(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A pair is free with chance q; then its members are on independently with chance d. Else one of the two,
+        each as often, is never on and the other one with chance e. For c >= p: q = p/c, d = c, e = 0; below, d = e.
+        """
+        p, c = self.p, self.together
+        root = 2 * (p * (p - c).clamp(min=0)).sqrt()
+        below = (c / (2 * p - c + root).clamp(min=1e-300)).clamp(max=1)  # c q² + (2c - 4p) q + c = 0
+        side = (2 * p / (1 + below)).clamp(max=1)
+        apart = c < p
+        q = torch.where(apart, below, p / torch.where(c > 0, c, 1.0))
+        return q, torch.where(apart, side, c), torch.where(apart, side, 0.0)
+
+    def _n_options(self, size: int) -> int:
+        return 3
+
+    def _options(self, members: list[int]) -> list[tuple[Tensor, Tensor | float, list[int]]]:
+        q, both, alone = self._law
+        return [(q, both, members), ((1 - q) / 2, alone, members[:1]), ((1 - q) / 2, alone, members[1:])]
+
+    def _on(self, of_set: Tensor, of_member: Tensor) -> Tensor:
+        q, both, alone = (values[:, None, None] for values in self._law)
+        first = of_set < (1 + q) / 2
+        return of_member < torch.where(of_set < q, both, alone * torch.cat([first, ~first], -1))
 
 
 class AnticorrelatedFeatures(_Grouped):
@@ -316,6 +367,15 @@ def _per_instance(name: str, values: Number, device: torch.device | str | None) 
     in_range(name, p, 0.0, 1.0, "numbers in [0, 1]")
     require(p.ndim < 2 and p.numel() > 0, name, f"of shape {tuple(p.shape)}", "a scalar or [instance]")
     return p.reshape(-1).clone()
+
+
+def _broadcast(p: Tensor, together: Number, device: torch.device | str | None) -> tuple[Tensor, Tensor]:
+    """p and c [instance] of the same length."""
+    c = _per_instance("together", together, device)
+    fits = len(c) in (1, len(p)) or len(p) == 1
+    require(fits, "together", f"of shape {tuple(c.shape)}", f"a scalar or [{len(p)}]")
+    p, c = (values.clone() for values in torch.broadcast_tensors(p, c))
+    return p, c
 
 
 class SharedByExample(CorrelatedFeatures):

@@ -112,25 +112,63 @@ def kicked(problem: Problem, theta: Array, kicks: int, seed: int) -> Array:
     return pack(problem, W1, W2, b, c)
 
 
+def lowest(problem: Problem, density: float, pool: Array, number: int) -> Array:
+    """The `number` lowest of pool [candidate, parameter] on the rows for choosing; of equal losses (1e-4) only one."""
+    loss = sampled_loss(problem, density, pool)
+    order = np.argsort(loss)
+    apart = np.concatenate([[True], np.diff(loss[order]) > 1e-4 * loss[order[1:]]])
+    return pool[order[apart][:number]]
+
+
+def swapped(problem: Problem, theta: Array) -> Array:
+    """A model [parameter] with two features' weights exchanged, for every pair of features: [pair, parameter]."""
+    first, second = np.triu_indices(len(problem.importance), 1)
+    W1, W2, b, c = (part.copy() for part in weights(problem, np.repeat(theta[None], len(first), 0)))
+    row = np.arange(len(first))
+    for part in (W1.swapaxes(-1, -2), W2):  # [pair, feature, hidden]
+        part[row, first], part[row, second] = part[row, second].copy(), part[row, first].copy()
+    return pack(problem, W1, W2, b, c)
+
+
+def hop(problem: Problem, density: float, theta: Array, rounds: int, kicks: int, seed: int) -> dict[str, Array]:
+    """Basin hopping from theta [candidate, parameter]: the four lowest models after `rounds` of kicks and exchanges.
+
+    In a round the three lowest are kicked, `kicks` times each, and in every other round any two features of the lowest
+    exchange their weights; the six best of what a short L-BFGS makes of it are minimised and compete with the old ones.
+    """
+    pool = lowest(problem, density, fit(problem, density, theta, 4096, 150), 4)
+    for k in range(rounds):
+        new = [kicked(problem, pool[:3], kicks, seed + 1000 * k)]
+        if k % 2 == 0:
+            new.append(swapped(problem, pool[0]))
+        new = lowest(problem, density, fit(problem, density, np.concatenate(new), 1024, 60, 1e-5), 6)
+        pool = lowest(problem, density, np.concatenate([pool, fit(problem, density, new, 4096, 120)]), 4)
+    return {"theta": pool}
+
+
 def improve(
-    problem: Problem, density: float, theta: Array, kicks: int, seed: int, keep: int = 2, rows: int = 1 << 16
+    problem: Problem,
+    density: float,
+    theta: Array,
+    kicks: int,
+    seed: int,
+    keep: int = 2,
+    rows: int = 1 << 16,
+    iterations: int = 200,
+    scrambles: int = 4,
 ) -> dict[str, Array]:
     """The `keep` lowest models reached from theta [candidate, parameter] by minimising and by kicks of the best."""
-
-    def lowest(pool: Array, number: int) -> Array:
-        loss = sampled_loss(problem, density, pool)
-        order = np.argsort(loss)
-        apart = np.concatenate([[True], np.diff(loss[order]) > 1e-4 * loss[order[1:]]])
-        return pool[order[apart][:number]]
-
-    pool = lowest(fit(problem, density, theta, 4096, 150), 6)
+    pool = lowest(problem, density, fit(problem, density, theta, 4096, 150), 6)
     if kicks:
         pool = lowest(
-            np.concatenate([pool, fit(problem, density, kicked(problem, pool[:3], kicks, seed), 4096, 150)]), 6
+            problem,
+            density,
+            np.concatenate([pool, fit(problem, density, kicked(problem, pool[:3], kicks, seed), 4096, 150)]),
+            6,
         )
-    pool = lowest(fit(problem, density, pool, rows // 4, 200, 1e-6), keep)
-    pool = fit(problem, density, pool, rows, 200, 1e-7, TRAIN + 2)
-    loss, error = measured(problem, density, pool)
+    pool = lowest(problem, density, fit(problem, density, pool, rows // 4, iterations, 1e-6), keep)
+    pool = fit(problem, density, pool, rows, iterations, 1e-7, TRAIN + 2)
+    loss, error = measured(problem, density, pool, scrambles=scrambles)
     order = np.argsort(loss)
     return {"theta": pool[order], "loss": loss[order], "error": error[order]}
 
@@ -164,39 +202,70 @@ def crossing(
     low: Array,
     high: Array,
     between: tuple[float, float],
-    rows: int = 1 << 16,
-    scrambles: int = 4,
-    steps: int = 9,
+    rows: int = 1 << 17,
+    scrambles: int = 8,
+    steps: int = 8,
 ) -> dict[str, Array]:
-    """Density at which the branch of theta `low` and that of `high` have one loss: bisected, on common rows.
+    """Density at which the branch of theta `low` and that of `high` have one loss.
 
-    `low` is the lower one at between[0], `high` at between[1]; both are carried to each density by minimising on the
-    rows on which they are then compared. Returns crossing [scramble], and both branches at the middle.
+    `low` is the lower one at between[0], `high` at between[1]. Both are carried along while the density is bisected on
+    an eighth of the rows, then minimised once more there; what is given is where the difference of their losses on the
+    same rows, taken 2 % to either side, is zero: crossing [scramble], on rows that neither was trained on. low, high:
+    both branches at the middle. missed: whether the branches did not cross within between.
     """
-    found = []
+    left, right = between
+    both = np.stack([low, high])
+    for _ in range(steps):
+        middle = 0.5 * (left + right)
+        sample = stratified(len(problem.importance), middle, rows // 8, TRAIN, problem.absolute)
+        trial = both.copy()
+        loss, _ = hidden.minimise(trial, *sample, problem.importance.astype(np.float32), *problem.flags, 150, 1e-7)
+        tie = abs(loss[0] - loss[1]) < 1e-5 * loss[0]  # one has ended and fallen into the other: the one that moved far
+        wins = np.abs(trial - both).max(1).argmin() if tie else loss.argmin()
+        both[wins] = trial[wins]  # a branch is kept from where it is the lower one, and does not end there
+        left, right = (middle, right) if wins == 0 else (left, middle)
+    both = fit(problem, middle, both, rows // 2, 300, 1e-8, TRAIN + 1)
+    sides, found = (0.98 * middle, 1.02 * middle), []
     for k in range(scrambles):
-        left, right = between
-        a, b = np.atleast_2d(low), np.atleast_2d(high)
-        for _ in range(steps):
-            middle = 0.5 * (left + right)
-            sample = stratified(len(problem.importance), middle, rows, MEASURE + k, problem.absolute)
-            both = np.concatenate([a, b])
-            loss, _ = hidden.minimise(both, *sample, problem.importance.astype(np.float32), *problem.flags, 150, 1e-7)
-            a, b = both[:1], both[1:]
-            left, right = (middle, right) if loss[0] < loss[1] else (left, middle)
-        found.append(0.5 * (left + right))
-    return {"crossing": np.array(found), "low": a[0], "high": b[0]}
+        first, second = (-np.diff(sampled_loss(problem, p, both, rows, MEASURE + k))[0] for p in sides)
+        found.append(sides[0] + (sides[1] - sides[0]) * first / (first - second))
+    width = between[1] - between[0]
+    missed = min(middle - between[0], between[1] - middle) < width / 2 ** (steps - 1)
+    return {"crossing": np.array(found), "low": both[0], "high": both[1], "missed": np.array(missed)}
 
 
-def code(W: Array) -> tuple[tuple[int, ...], ...]:
-    """The code of a tied W [hidden, feature]: for each neuron that is used, its features; neurons in order of these.
+def sets(W: Array) -> dict[int, tuple[int, ...]]:
+    """The neurons of each represented feature of a tied W [hidden, feature].
 
     A feature is represented if its largest positive weight is above 0.3, and uses the neurons above ON times that.
     (A negative weight on a neuron that stays silent means nothing, however large.)
     """
     top = W.max(0)
-    used = (ON * top < W) & (top > 0.3)
-    return tuple(sorted(tuple(np.nonzero(row)[0].tolist()) for row in used if row.any()))
+    return {int(i): tuple(np.nonzero(W[:, i] > ON * top[i])[0].tolist()) for i in np.nonzero(top > 0.3)[0]}
+
+
+def code(W: Array) -> tuple[tuple[int, ...], ...]:
+    """The code of a tied W: for each neuron that is used, its features; neurons in order of these."""
+    used = sets(W)
+    groups = (tuple(i for i, neurons in used.items() if a in neurons) for a in range(len(W)))
+    return tuple(sorted(group for group in groups if group))
+
+
+def antichain(W: Array) -> bool:
+    """Whether no feature's neurons are among another's: then a feature that is on alone need not disturb any other."""
+    used = [set(neurons) for neurons in sets(W).values()]
+    return not any(one <= other for k, one in enumerate(used) for j, other in enumerate(used) if j != k)
+
+
+def coded(problem: Problem, density: float, neurons: list[tuple[int, ...]]) -> Array:
+    """A tied model [parameter] in which feature i uses neurons[i] equally, and holds down the other shared ones."""
+    W, b = np.zeros((problem.n_hidden, len(problem.importance))), np.full(len(problem.importance), density / 2.0)
+    users = np.bincount([a for used in neurons for a in used], minlength=problem.n_hidden)
+    for i, used in enumerate(neurons):
+        shared = len(used) > 1 or users[list(used)].max() > 1
+        W[:, i] = np.where(shared & (users > 1), -1.0 / np.sqrt(len(used)), 0.0)
+        W[list(used), i], b[i] = 1.0 / np.sqrt(len(used)), 0.0
+    return pack(problem, W, W.T, b)
 
 
 def described(W: Array) -> str:
@@ -210,6 +279,25 @@ def described(W: Array) -> str:
     features = len(count) - len(alone)
     neurons = len(groups) - len(alone)
     return f"{len(alone)}" + (f" + {features} in {neurons}" if features else "")
+
+
+def regime(W: Array) -> str:
+    """`described`, but with the paper's name for two codes of five neurons: "8 in 5" and "pairs".
+
+    8 in 5: one neuron marks the unimportant. Four features use three of the other four neurons, another three each;
+    four use the marking neuron and one of the others, another one each; whatever else there is uses the marking neuron
+    alone. pairs: ten features, each two neurons of five.
+    """
+    used = sets(W)
+    for mark in range(len(W)):
+        important = [neurons for neurons in used.values() if mark not in neurons]
+        marked = [neurons for neurons in used.values() if mark in neurons]
+        sizes = sorted(map(len, important)), sorted(len(neurons) for neurons in marked if len(neurons) > 1)
+        if sizes == ([3] * 4, [2] * 4) and len({*important, *marked}) >= 8:
+            return "8 in 5"
+    if len(used) == 10 and {len(neurons) for neurons in used.values()} == {2} and len(set(used.values())) == 10:
+        return "pairs"
+    return described(W)
 
 
 def monosemantic_loss(problem: Problem, density: float) -> float:

@@ -37,7 +37,7 @@ from toymodels.plots.representation import (
     p_value_strips,
     p_value_table,
 )
-from toymodels.plots.training import fraction_line, noise_line, setting_map
+from toymodels.plots.training import fraction_line, setting_map
 
 __all__ = [
     "DECLARED_COLOURS",
@@ -68,7 +68,6 @@ __all__ = [
     "kept_panel",
     "linear_diagram_panel",
     "named_lines",
-    "noise_line",
     "norm_bars",
     "p_value_band",
     "p_value_strips",

@@ -68,14 +68,3 @@ def fraction_line(
     )
     ax.set_ylim(-0.03, 1.03)
     return bars.lines[0]
-
-
-def noise_line(
-    ax: Axes, batches: Tensor, measured: Sequence[tuple[float, float]], predicted: Tensor, label: str
-) -> Line2D:
-    """Measured gradient variance (value, standard error) against batch size, over the predicted scaling as a line."""
-    value, error = np.asarray(measured).T
-    (line,) = ax.plot(array(batches), array(predicted), lw=1.0)
-    ax.errorbar(array(batches), value, 2 * error, fmt="o", color=line.get_color(), label=label, elinewidth=0.6)
-    ax.set(xscale="log", yscale="log")
-    return line

@@ -1,0 +1,77 @@
+"""Pairs of features: closed forms and the exact loss, names of arrangements, the grid of density and correlation."""
+
+import pytest
+import torch
+
+import toymodels as tm
+from toymodels import sets
+from toymodels.sets import Arrangement
+
+PAIRS = [[0, 1], [2, 3]]
+HALF = 0.5**0.5
+WEIGHTS = {
+    "orthogonal": [[1, 0, -1, 0], [0, 1, 0, -1]],
+    "antipodal": [[1, -1, 0, 0], [0, 0, 1, -1]],
+    "merged": [[HALF, HALF, 0, 0], [0, 0, HALF, HALF]],
+    "dropped": [[1, 0, 0, 0], [0, 1, 0, 0]],
+}
+NAMED = {
+    "orthogonal": Arrangement.APART,
+    "antipodal": Arrangement.ANTIPODAL,
+    "merged": Arrangement.TWO_MERGED,
+    "dropped": Arrangement.MORE_DROPPED,
+}
+SETTINGS = [(0.3, 0.0), (0.3, 0.1), (0.3, 0.3), (0.3, 0.8), (0.6, 0.5), (0.1, 1.0), (1.0, 1.0)]
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+@pytest.mark.parametrize(("p", "c"), SETTINGS)
+def test_closed_forms_are_the_exact_losses(name, p, c):
+    W = torch.tensor(WEIGHTS[name], dtype=torch.float64)[None]
+    b = torch.where(W.norm(dim=1) > 0, 0.0, p / 2)
+    loss = tm.population_loss(tm.ReLUModel.from_weights(W, b), tm.PairedFeatures(4, PAIRS, p, c), torch.ones(4))
+    closed = sets.pair_losses(torch.tensor(p).double(), torch.tensor(c).double())[name]
+    assert loss.item() == pytest.approx(closed.item(), abs=1e-5)
+
+
+def test_three_borders_meet_in_one_point():
+    at = torch.tensor(sets.MEETING, dtype=torch.float64)
+    losses = torch.stack(list(sets.pair_losses(at, at).values()))
+    torch.testing.assert_close(losses, losses[:1].expand(4), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_arrangements_have_their_names_however_the_plane_is_turned(name):
+    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]], dtype=torch.float64)
+    W = turn @ torch.tensor(WEIGHTS[name], dtype=torch.float64)
+    assert sets.arrangement(torch.stack([W, W[:, [2, 3, 0, 1]]]), PAIRS).tolist() == [NAMED[name]] * 2
+
+
+def test_one_dropped_feature_is_no_merged_pair():
+    W = torch.tensor([[1.0, 0.01, 0, 0.7], [0, 0.0, 1, 0.7]])
+    assert sets.arrangement(W, PAIRS) == Arrangement.ONE_DROPPED
+    assert not sets.merged(W, PAIRS).any()
+
+
+@pytest.mark.parametrize("pairs", [[[0, 4]], [[0]], [[0, 1, 2]]])
+def test_pairs_that_are_none_are_refused(pairs):
+    with pytest.raises(ValueError, match=r"pairs is .*; allowed: lists of two features"):
+        sets.pair_cosines(torch.ones(2, 4), pairs)
+
+
+def test_four_pairs_have_no_name():
+    with pytest.raises(ValueError, match="at most three pairs"):
+        sets.arrangement(torch.ones(2, 8), [[0, 1], [2, 3], [4, 5], [6, 7]])
+
+
+def test_grid_finds_the_closed_forms_where_they_are_far_apart(generator):
+    grid = sets.pair_grid(2, 4, 6, generator)
+    assert ((2 - 1 / grid.p) < grid.c).all()
+    names = grid.grid(sets.arrangement(grid.best.W.detach(), PAIRS))
+    assert names[0, 3] == Arrangement.APART  # p = 1/8, c = 7/8
+    assert names[1, 0] == Arrangement.ANTIPODAL  # p = 3/8, c = 1/8
+    assert names[2, 3] == Arrangement.TWO_MERGED  # p = 5/8, c = 7/8
+    assert names[3, 0].isnan()  # p = 7/8 with c = 1/8 does not exist
+    assert (grid.lowest <= grid.loss.min(0).values * (1 + 1e-6)).all()
+    closed = torch.stack(list(sets.pair_losses(grid.p, grid.c).values())).min(0).values
+    assert (grid.lowest <= closed * (1 + 1e-4)).all()

@@ -1,0 +1,105 @@
+"""Models in the plane as points on one orientation, and diagrams of density and correlation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.patches import Circle, Patch
+from torch import Tensor
+
+from toymodels.plots.base import array
+from toymodels.sets import MEETING, Arrangement
+
+SET_COLOURS = "#d7301f", "#238b45", "#2b5cb8", "#8c6bb1"  # red, green, blue, purple
+ARRANGEMENT_COLOURS = {
+    Arrangement.APART: "#a8d5e2",
+    Arrangement.ONE_MERGED: "#fee0b6",
+    Arrangement.TWO_MERGED: "#fdb863",
+    Arrangement.THREE_MERGED: "#b35806",
+    Arrangement.ANTIPODAL: "#8073ac",
+    Arrangement.ONE_DROPPED: "#d0d0d0",
+    Arrangement.MORE_DROPPED: "#969696",
+}
+ARRANGEMENT_NAMES = {
+    Arrangement.APART: "no pair merged",
+    Arrangement.ONE_MERGED: "one merged",
+    Arrangement.TWO_MERGED: "two merged",
+    Arrangement.THREE_MERGED: "three merged",
+    Arrangement.ANTIPODAL: "a pair antipodal",
+    Arrangement.ONE_DROPPED: "one feature dropped",
+    Arrangement.MORE_DROPPED: "two or more dropped",
+}
+
+
+def upright(W: Tensor) -> np.ndarray:
+    """W [2, feature], turned so that the longest column of the first pair points up, mirrored so that the sum of the
+    others leans right."""
+    vectors = array(W)
+    first = vectors[:, int(np.hypot(*vectors[:, :2]).argmax())]
+    turn = np.pi / 2 - np.arctan2(first[1], first[0])
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    turned = rotation @ vectors
+    return turned * np.array([[1.0 if turned[0, :2].sum() + 1e-3 * turned[0].sum() >= 0 else -1.0], [1.0]])
+
+
+def plane(ax: Axes, W: Tensor, colours: Sequence, limit: float = 1.4, segments: bool = True, size: float = 3) -> None:
+    """Columns of W [2, feature] as points in colours [feature], with the unit circle; segments join them to the origin.
+
+    W is drawn as it is: see upright.
+    """
+    ax.add_patch(Circle((0, 0), 1, fill=False, ec="0.8", lw=0.6))
+    for (x, y), colour in zip(array(W).T, colours, strict=True):
+        if segments:
+            ax.plot([0, x], [0, y], color=colour, lw=1.2, solid_capstyle="round")
+        ax.plot(x, y, "o", color=colour, ms=size, mew=0)
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def arrangement_panel(ax: Axes, labels: Tensor) -> None:
+    """labels [p, c] of sets.Arrangement: density to the right, correlation up, NaN where they exclude each other."""
+    values = array(labels)
+    size = len(values)
+    image = np.ones((size, size, 3))
+    for kind, colour in ARRANGEMENT_COLOURS.items():
+        image[values == kind] = to_rgb(colour)
+    edges = np.linspace(0, 1, size + 1)
+    ax.pcolormesh(edges, edges, image.transpose(1, 0, 2), rasterized=True)
+    correlation_axes(ax)
+
+
+def correlation_axes(ax: Axes) -> None:
+    """Density p to the right, c = P(partner on | on) upwards; hatched where there is no such law (c < 2 - 1/p)."""
+    p = np.linspace(0.5, 1, 100)
+    ax.fill_between(p, 0, 2 - 1 / p, facecolor="white", edgecolor="0.75", hatch="////", lw=0.0, zorder=2)
+    ax.plot(p, 2 - 1 / p, color="0.4", lw=0.7, zorder=3)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.25, 0.5, 0.75, 1], aspect="equal")
+    ax.set_xticklabels(["0", "¼", "½", "¾", "1"])
+    ax.set_yticklabels(["0", "¼", "½", "¾", "1"])
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+
+
+def pair_borders(ax: Axes, **style: object) -> None:
+    """Closed-form borders of two pairs in the plane: c = p, p = (4 - 3c)/4, c = 1 - 3p/4, which meet at (4/7, 4/7)."""
+    look = {"color": "black", "lw": 1.0, "ls": "--", "zorder": 4, **style}
+    ax.plot([0, MEETING], [0, MEETING], **look)
+    ax.plot([0.25, MEETING], [1, MEETING], **look)
+    end = 2 / 3  # where c = 1 - 3p/4 meets c = 2 - 1/p
+    ax.plot([MEETING, end], [MEETING, 1 - 0.75 * end], **look)
+    upper = np.linspace(MEETING, 1, 50)
+    ax.plot(upper, upper, **look)  # merged against two dropped: (4 - 3c)/6 = 2/3 - p/2
+    ax.plot(MEETING, MEETING, "o", ms=3.5, color="black", zorder=5)
+
+
+def arrangement_key(figure: Figure, kinds: Sequence[int], **place: object) -> Legend:
+    """Legend of the arrangements named, below the panels."""
+    shown = [Arrangement(kind) for kind in sorted(set(kinds))]
+    handles = [
+        Patch(facecolor=ARRANGEMENT_COLOURS[k], edgecolor="0.5", lw=0.5, label=ARRANGEMENT_NAMES[k]) for k in shown
+    ]
+    return figure.legend(handles=handles, **{"loc": "outside lower center", "ncols": 4, **place})
