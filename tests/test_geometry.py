@@ -93,3 +93,18 @@ def test_bad_arguments_are_refused():
         geometry.frame(4, 3)
     with pytest.raises(ValueError, match="density"):
         crowd.best_crowd(0.0)
+
+
+def test_a_factor_that_drops_a_feature_has_no_benefit_of_its_own():
+    found = geometry.optimum(3, 2, [0.6, 0.95], 0, seeded=[geometry.simplex(2)], iterations=100)
+    found["W"][0, 1, :, 0] = 0.0  # the second setting has dropped its first feature
+    benefit, dstar = geometry.whole(found)
+    assert benefit[0] == found["benefit"][0]
+    assert dstar[0] == pytest.approx(2 / (found["W"][0, 0] ** 2).sum())
+    assert (benefit[1], dstar[1]) != (benefit[1], dstar[1])  # NaN
+
+
+@pytest.mark.parametrize("density", [0.0, 1.5, float("nan")])
+def test_no_recipe_for_a_density_outside(density):
+    with pytest.raises(ValueError, match=r"density is .*; allowed"):
+        geometry.recipe(density)

@@ -11,7 +11,7 @@ from toymodels import streams
 from toymodels.checks import count, in_range, positive, require
 from toymodels.data import SparseFeatures
 from toymodels.engine import dense
-from toymodels.metrics import represented
+from toymodels.metrics import REPRESENTED_NORM, cosines, represented
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel, stack_models
 
@@ -26,6 +26,20 @@ LINES = {
     "pentagon": 2 / 5,
     "antiprism": 3 / 8,
 }
+
+
+def recipe(density: float) -> dict[str, float | int | bool]:
+    """Batch, steps, rate and control variate with which train_uniform does well at 400 features in 30 dimensions.
+
+    768,000 examples a model for p > 1/4, 1,024,000 below. Raises ValueError for a density outside (0, 1].
+    """
+    positive("density", density)
+    in_range("density", torch.tensor(density), 0.0, 1.0, "numbers in (0, 1]")
+    if density >= 0.7:
+        return {"batch": 128, "steps": 6000, "lr": 0.01, "control": True}
+    if density > 0.25:
+        return {"batch": 256, "steps": 3000, "lr": 0.01 if density >= 0.5 else 0.005, "control": density >= 0.4}
+    return {"batch": 512, "steps": 2000, "lr": 0.01, "control": False}
 
 
 def train_uniform(
@@ -97,8 +111,7 @@ def feature_graph(W: Float[Tensor, "hidden feature"]) -> FeatureGraph:
     require(W.ndim == 2, "W", f"of shape {tuple(W.shape)}", "[hidden, feature]")
     W = W.detach().double()
     index = torch.nonzero(represented(W)).flatten()
-    unit = W[:, index] / W[:, index].norm(dim=0)
-    cosine = (unit.mT @ unit).numpy()
+    cosine = cosines(W[:, index]).numpy()
     size = cosine.round(12)
     np.fill_diagonal(size, 0.0)
     sorted_ = np.sort(np.abs(size[np.triu_indices(len(index), 1)]).clip(1e-9))
@@ -210,6 +223,17 @@ def optimum(
     W, b = (v.detach().view(len(loss), len(p), *v.shape[1:]).numpy() for v in (models.W, models.b))
     benefit = (n_features * (p / 3 - p**2 / 4) - loss.min(0).values) / n_hidden
     return {"loss": loss.numpy(), "W": W, "b": b, "benefit": benefit.numpy()}
+
+
+def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Benefit and D* [density] of the lowest of optimum's candidates, NaN where it has dropped a feature.
+
+    A factor that has dropped one is another factor.
+    """
+    V = found["W"][found["loss"].argmin(0), np.arange(found["loss"].shape[1])]
+    square = np.square(V).sum(1)
+    kept = (square > REPRESENTED_NORM**2).all(1)
+    return np.where(kept, found["benefit"], np.nan), np.where(kept, V.shape[1] / square.sum(1), np.nan)
 
 
 def polish(

@@ -14,7 +14,7 @@ FRACTIONS["antiprism"] = "3/8"
 ON_LINE = 0.015  # how near D_i must be to a line for the node to take its colour
 
 
-def sparsity_axis(ax: Axes, top: float = 10.0) -> None:
+def sparsity_axis(ax: Axes, top: float = 10.4) -> None:
     """The paper's axis 1/(1-S) = 1/p, log, from dense to sparse."""
     ax.set_xscale("log")
     ax.set_xlim(0.97, top)
@@ -28,8 +28,8 @@ def named_lines(ax: Axes) -> None:
     """Horizontals at the dimensionalities of the paper's solids, with a key at the right."""
     for name, level in LINES.items():
         ax.axhline(level, color=LINE_COLOURS[name], lw=2.5, alpha=0.55, zorder=0)
-        text = f"{FRACTIONS[name]} {name}"
-        ax.text(1.01, level, text, color=LINE_COLOURS[name], transform=ax.get_yaxis_transform(), va="center", size=7)
+        text, va = f"{FRACTIONS[name]} {name}", {"pentagon": "bottom", "antiprism": "top"}.get(name, "center")
+        ax.text(1.01, level, text, color=LINE_COLOURS[name], transform=ax.get_yaxis_transform(), va=va, size=7)
 
 
 def dimension_scatter(ax: Axes, density: np.ndarray, dimension: np.ndarray, seed: int = 0) -> None:
@@ -64,7 +64,7 @@ def graph_panel(ax: Axes, graph: FeatureGraph, W: Tensor, dimension: np.ndarray)
         edges.set_color(SIGNED(0.5 + 0.42 * np.sign(c) * np.abs(c) ** 0.5))
         ax.add_collection(edges)
         ax.scatter(*place.T, s=7, color=[_node_colour(dimension[f]) for f in part.features], zorder=2, lw=0)
-    ax.set_aspect("equal")
+    ax.set_aspect("equal", adjustable="datalim")
     ax.autoscale_view()
     ax.margins(0.06)
     ax.axis("off")
@@ -75,10 +75,12 @@ def _node_colour(value: float) -> str:
     return LINE_COLOURS[name] if abs(LINES[name] - value) < ON_LINE else "#8c8c8c"
 
 
-def benefit_lines(ax: Axes, density: np.ndarray, benefit: dict[str, np.ndarray], reference: str) -> None:
-    """1000 × benefit per dimension of each factor less that of the reference, which is the zero line."""
-    colours = ["#2f6fb5", "#3a9a4b", "#e8761f", "#8a4fb0", "#555555", "#d33a8c", "#00868b", "#a05a2c", "#000000"]
-    ax.axhline(0, color=LINE_COLOURS["digon"], lw=2.5, label=reference)
-    others = [name for name in benefit if name != reference]
-    for name, colour in zip(others, colours, strict=False):
-        ax.plot(1 / density, 1e3 * (benefit[name] - benefit[reference]), color=colour, lw=1.1, label=name)
+def benefit_lines(
+    ax: Axes, density: np.ndarray, benefit: dict[str, np.ndarray], reference: np.ndarray, label: str
+) -> None:
+    """1000 × benefit per dimension of each factor less the reference's, which is the zero line of that label."""
+    others = iter(("#00868b", "#555555", "#2f6fb5", "#a05a2c"))
+    ax.axhline(0, color=LINE_COLOURS["digon"], lw=2.5, label=label)
+    for name, values in benefit.items():
+        colour = LINE_COLOURS[name] if name in LINES else next(others)
+        ax.plot(1 / density, 1e3 * (values - reference), color=colour, lw=1.1, label=name)
