@@ -13,7 +13,8 @@ import threading
 import time
 from multiprocessing import get_context
 
-import numba
+os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # of this process and of its workers
+
 import torch
 from distributed import Client, LocalCluster
 
@@ -66,8 +67,6 @@ def client_with_a_kill(address, delay, results):
 
 
 def main():
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
     with cluster(1) as one, Client(one) as single, cluster(2) as two, Client(two) as double:
         warm(single), warm(double)
         pairs = []
