@@ -144,6 +144,14 @@ def test_weights_so_small_that_they_underflow_have_a_loss_and_a_gradient():
         assert model.W.grad.abs().max() < 10 * size
 
 
+def test_what_is_no_number_has_no_loss_of_few_features(generator):
+    model, features, importance = random_case(3, 2, 4, generator)
+    model.b.data[:] = -0.5
+    model.W.data[0, 0, 0] = model.W.data[1, :, 2] = model.b.data[2, 1] = torch.nan
+    loss = population.unchecked_population_loss(model, features, importance)
+    assert loss.isnan().tolist() == [True, True, True, False]
+
+
 def central_differences(loss, values, step):
     differences = torch.empty_like(values)
     for k in range(values.numel()):

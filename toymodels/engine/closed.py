@@ -90,7 +90,7 @@ def _grow(u, a, f):
     f.place[0], f.level[0] = u, 0
     while node < nodes:
         r, there = f.level[node], f.place[node]
-        if there + f.low[r] >= 0.0:  # on the kink of a feature without direction this side: the way down
+        if not there + f.low[r] < 0.0:  # no number, too; on the kink of a feature without direction: the way down
             f.child[node] = ON
         elif there + f.high[r] <= NOTHING:
             f.child[node] = OFF
