@@ -26,6 +26,30 @@ def test_a_trajectory_is_one_run_of_train(optimizer):
     assert run.dimensionality.shape == (4, 2, 5)
 
 
+def test_learning_in_chunks_is_learning():
+    features, at = tm.SparseFeatures(5, 0.3), [1, 4, 9]
+    parts = [dynamics.learn(features, 2, 2, seed, at, 0.1) for seed in (0, 1)]
+    run = dynamics.joined(parts)
+    model = tm.ReLUModel(5, 2, 2, generator=torch.Generator().manual_seed(1), init_scale=0.1, dtype=torch.float64)
+    alone = dynamics.trajectory(model, tm.PopulationLoss(features, torch.ones(5), 8), at, 0.1)
+    assert torch.equal(run.W[:, 2:], alone.W)
+    assert torch.equal(run.loss[:, 2:], alone.loss)
+    again = dynamics.learn(features, 2, 2, 0, [0, 5], 0.1, W=parts[1]["W"][1], b=parts[1]["b"][1])
+    assert np.allclose(again["W"][-1], parts[1]["W"][-1])  # steps 4 to 9
+    noisy = [dynamics.learn(features, 2, 2, 0, at, 0.1, batch=16) for _ in range(2)]
+    assert np.array_equal(noisy[0]["W"], noisy[1]["W"])
+    assert not np.allclose(noisy[0]["W"][-1], parts[0]["W"][-1], atol=1e-3)
+
+
+def test_curvatures_are_those_of_each_point():
+    features = tm.SparseFeatures(4, 0.3)
+    W, b = np.stack([np.eye(3, 4), np.zeros((3, 4))]), np.zeros((2, 4))
+    found = dynamics.curvatures(features, W, b)
+    one = dynamics.lowest_curvature(tm.PopulationLoss(features, torch.ones(4), 8), *map(torch.from_numpy, (W[1], b[1])))
+    assert found["lowest"][1] == one[0]
+    assert found["index"].tolist() == [found["index"][0], one[1]]
+
+
 def test_jumps_of_a_staircase():
     step = torch.tensor(dynamics.log_steps(10_000, 300))
     log_t = step.double().log10()
@@ -57,7 +81,9 @@ def test_shapes_of_two_sets():
     assert dynamics.antipodal_pairs(octahedron).item() == 3
     assert dynamics.is_octahedron(octahedron)
     assert dynamics.widest_cosine(octahedron).item() == pytest.approx(0)
-    assert not dynamics.is_octahedron(0.5 * octahedron)
+    assert not dynamics.is_octahedron(0.6 * octahedron)
+    assert dynamics.antipodal_pairs(0.6 * octahedron).item() == 3
+    assert dynamics.antipodal_pairs(0.4 * octahedron).item() == 0  # short features have no antipodes
     merged = torch.zeros(3, 6).double()
     merged[0, :3] = merged[1, 3:] = 3**-0.5
     assert dynamics.distance_from_means(merged).item() == pytest.approx(0, abs=1e-12)
@@ -74,6 +100,30 @@ def test_closed_forms_of_two_correlated_sets():
         models = tm.ReLUModel.from_weights(torch.stack([merged, octahedron]))
         loss = tm.population_loss(models, features, torch.ones(6)) / p
         assert torch.allclose(loss, torch.tensor([1 / 3, p]).double(), rtol=1e-4)
+
+
+def test_a_descent_from_its_plateau():
+    step = torch.tensor(dynamics.log_steps(10_000, 300))
+    log_t = step.double().log10()
+
+    def fall(at):
+        return torch.sigmoid(20 * (log_t - at))
+
+    W = torch.zeros(len(step), 2, 1, 3).double()
+    W[..., 0, 0] = 1
+    W[:, 0, 0, 1] = 1 - fall(3)  # the second feature leaves its pair
+    W[:, 1, 0, 1] = 1 - fall(1.7)
+    loss = torch.stack([3 - fall(1) - fall(3), 3 - fall(1) - fall(1.7)], 1)
+    run = dynamics.Trajectory(step, loss, W, W[:, :, 0])
+    descents = [dynamics.after_plateau(run, k, level=0.25) for k in range(2)]
+    for d, at in zip(descents, (3, 1.7), strict=True):
+        assert log_t[d.jumps.peak[0]].item() == pytest.approx(at, abs=0.03)
+        assert d.inside[d.moves].all()
+        assert d.correlation > 0.9
+        assert 0 < d.drop_inside < 1
+    assert len(dynamics.others_correlation(descents)) == 2
+    assert dynamics.first_below(loss, 1.5).tolist() == [int((log_t < 3).sum()), int((log_t < 1.7).sum())]
+    assert dynamics.first_below(loss, -1).tolist() == [len(step) - 1] * 2
 
 
 def test_bad_input_is_refused():

@@ -52,12 +52,13 @@ def test_a_key_is_recorded_once(scratch):
         out.record("k", 2, 0)
 
 
-def test_figures_are_byte_stable(scratch):
-    contents = []
-    for _ in range(2):
+def test_figures_are_byte_stable(scratch, monkeypatch):
+    contents, outs = [], [report.Report("01_a") for _ in range(2)]
+    monkeypatch.delenv("TOYMODELS_SMOKE")  # which leaves out the PNG
+    for out in outs:
         figure, ax = plt.subplots()
         ax.plot([0, 1])
-        report.Report("01_a").save_figure(figure, "line")
+        out.save_figure(figure, "line")
         plt.close(figure)
         contents.append([(scratch / f"line.{kind}").read_bytes() for kind in ("pdf", "png")])
     assert contents[0] == contents[1]

@@ -10,6 +10,8 @@ from scipy.signal import find_peaks, peak_widths
 from torch import Tensor
 
 from toymodels.checks import count, in_range, positive, require
+from toymodels.data import Features
+from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import dimensionality, feature_norms
 from toymodels.models import ReLUModel, ToyModel
 from toymodels.training import OPTIMIZERS, Objective, train
@@ -61,6 +63,49 @@ def trajectory(
             seen.append((score(model), model.W.detach().clone(), model.b.detach().clone()))
     loss, W, b = (torch.stack(parts) for parts in zip(*seen, strict=True))
     return Trajectory(torch.tensor(steps), loss, W, b)
+
+
+def learn(
+    features: Features,
+    n_hidden: int,
+    number: int,
+    seed: int,
+    at: Iterable[int],
+    lr: float,
+    optimizer: str = "sgd",
+    batch: int = 0,
+    terms: int = 8,
+    scale: float = 0.1,
+    W: Float[np.ndarray, "instance hidden feature"] | None = None,
+    b: Float[np.ndarray, "instance feature"] | None = None,
+) -> dict[str, np.ndarray]:
+    """Work for chunks.run: a trajectory of `number` ReLU models of equal importance, as arrays step, loss, W, b.
+
+    From random weights of `scale` times the usual ones (seed), or from W and b. batch: 0 for exact gradients (with
+    that many Fourier terms), else examples a step; the loss that is recorded is exact in both cases.
+    """
+    importance, exact = (
+        torch.ones(features.n_features),
+        PopulationLoss(features, torch.ones(features.n_features), terms),
+    )
+    generator = torch.Generator().manual_seed(seed)
+    if W is None:
+        dtype = torch.float32 if batch else torch.float64
+        model = ReLUModel(features.n_features, n_hidden, number, generator=generator, init_scale=scale, dtype=dtype)
+    else:
+        model = ReLUModel.from_weights(torch.as_tensor(W), torch.as_tensor(b))
+    objective = SampledLoss(features, importance, batch, generator=generator) if batch else exact
+    run = trajectory(model, objective, at, lr, optimizer, exact)
+    return {name: getattr(run, name).numpy() for name in ("step", "loss", "W", "b")}
+
+
+def joined(parts: Iterable[dict[str, np.ndarray]]) -> Trajectory:
+    """One trajectory of what `learn` returned, the runs of all parts side by side."""
+    parts = list(parts)
+    beside = {name: np.concatenate([part[name] for part in parts], 1) for name in ("loss", "W", "b")}
+    return Trajectory(
+        torch.from_numpy(parts[0]["step"]), **{k: torch.from_numpy(v).double() for k, v in beside.items()}
+    )
 
 
 def log_steps(last: int, number: int) -> list[int]:
@@ -125,9 +170,21 @@ def lowest_curvature(
     return values[0].item(), int((values < -1e-3).sum())
 
 
+def curvatures(
+    features: Features, W: Float[np.ndarray, "run hidden feature"], b: Float[np.ndarray, "run feature"], terms: int = 8
+) -> dict[str, np.ndarray]:
+    """Work for chunks.run: lowest_curvature at each of W and b, on the exact loss; arrays lowest, index [run]."""
+    objective = PopulationLoss(features, torch.ones(features.n_features), terms)
+    found = [lowest_curvature(objective, *map(torch.as_tensor, point)) for point in zip(W, b, strict=True)]
+    return {"lowest": np.array([lowest for lowest, _ in found]), "index": np.array([index for _, index in found])}
+
+
 def antipodal_pairs(W: Float[Tensor, "*instance hidden feature"], cosine: float = 0.9) -> Int[Tensor, "*instance"]:
-    """How many features of the first half have an antipode (cosine below -`cosine`) in the second half, [instance]."""
-    unit = torch.nn.functional.normalize(W, dim=-2)
+    """How many features of the first half have an antipode (cosine below -`cosine`) in the second half, [instance].
+
+    Features shorter than a half count as none: a direction close to the origin says little.
+    """
+    unit = torch.nn.functional.normalize(W, dim=-2) * (feature_norms(W) > 0.5).unsqueeze(-2)
     half = W.shape[-1] // 2
     between = unit[..., :half].mT @ unit[..., half:]
     return (between.amin(-1) < -cosine).sum(-1)
@@ -151,3 +208,97 @@ def distance_from_means(W: Float[Tensor, "*instance hidden feature"]) -> Float[T
 def is_octahedron(W: Float[Tensor, "*instance hidden feature"]) -> Bool[Tensor, "*instance"]:
     """Three antipodal pairs between the two sets, all six features long."""
     return (antipodal_pairs(W) == W.shape[-1] // 2) & (feature_norms(W) > 0.7).all(-1)
+
+
+def first_plateau(step: Tensor, loss: Float[Tensor, " record"], prominence: float = 0.02) -> int:
+    """Record of the slowest descent between the first peak of -dL/d ln t and the next one (the end, if there is none).
+
+    prominence: of peaks, see loss_jumps. 0 if there is no peak at all.
+    """
+    peaks = loss_jumps(step, loss, 0, prominence).peak
+    if not len(peaks):
+        return 0
+    speed = descent(step, loss)
+    return int(peaks[0] + np.argmin(speed[peaks[0] : peaks[1] if len(peaks) > 1 else None]))
+
+
+@dataclass(frozen=True)
+class Descent:
+    """One run after its first plateau. first, end: records, from the plateau to where a thousandth is left to lose.
+
+    jumps: of the loss. inside [record]: within a jump's window. active [record]: from first to end. moves, direction
+    [crossing]: of D_i through a level. loss_speed, feature_speed [record]: -dL/d ln t and Σ_i |dD_i/d ln t|.
+    """
+
+    first: int
+    end: int
+    jumps: Jumps
+    inside: np.ndarray
+    active: np.ndarray
+    moves: np.ndarray
+    direction: np.ndarray
+    loss_speed: np.ndarray
+    feature_speed: np.ndarray
+    loss: np.ndarray
+    log_step: np.ndarray
+
+    @property
+    def drops(self) -> np.ndarray:
+        """What each jump loses, as a share of what is left to lose at the plateau, [jump]."""
+        return self.jumps.drop / max(self.loss[self.first] - self.loss[-1], 1e-12)
+
+    @property
+    def drop_inside(self) -> float:
+        """Share of the loss still to be lost at the plateau that is lost inside the jumps."""
+        lost = -np.diff(self.loss)
+        return lost[(self.inside & self.active)[:-1]].sum() / max(self.loss[self.first] - self.loss[-1], 1e-12)
+
+    @property
+    def time_inside(self) -> float:
+        """Share of the logarithmic time from first to end that is inside the jumps."""
+        width = np.gradient(self.log_step)
+        return width[self.inside & self.active].sum() / width[self.active].sum()
+
+    @property
+    def correlation(self) -> float:
+        """Pearson correlation of the speeds of loss and features over the active records."""
+        return np.corrcoef(self.loss_speed[self.active], self.feature_speed[self.active])[0, 1]
+
+
+def after_plateau(run: Trajectory, k: int, prominence: float = 0.02, level: float = LEVEL) -> Descent:
+    """The Descent of instance k. prominence: of jumps, see loss_jumps. level: of D_i, see crossings."""
+    loss, log_step = run.loss[:, k].double().numpy(), np.log(run.step.numpy())
+    first = first_plateau(run.step, run.loss[:, k], prominence)
+    found = loss_jumps(run.step, run.loss[:, k], first, prominence)
+    end = max(int(np.argmax(loss - loss[-1] < 1e-3 * (loss[first] - loss[-1]))), first + 2)
+    inside, active = np.zeros((2, len(loss)), bool)
+    for left, right in found.window:
+        inside[left : right + 1] = True
+    active[first : end + 1] = True
+    D = dimensionality(run.W[:, k])
+    moves, direction = crossings(D[first:], level)
+    speed = np.abs(np.gradient(D.numpy(), log_step, axis=0)).sum(1)
+    slope = descent(run.step, run.loss[:, k])
+    return Descent(first, end, found, inside, active, first + moves, direction, slope, speed, loss, log_step)
+
+
+def others_correlation(descents: Iterable[Descent], points: int = 60) -> np.ndarray:
+    """What `correlation` is by chance: the loss of each run against the features of every other one, both stretched
+    to the same length from first to end. [pair]
+    """
+    descents = list(descents)
+    at = np.linspace(0, 1, count("points", points, least=2))
+
+    def stretched(values: np.ndarray, d: Descent) -> np.ndarray:
+        return np.interp(at, np.linspace(0, 1, d.active.sum()), values[d.active])
+
+    loss = [stretched(d.loss_speed, d) for d in descents]
+    features = [stretched(d.feature_speed, d) for d in descents]
+    table = np.corrcoef(loss, features)[: len(descents), len(descents) :]
+    return table[~np.eye(len(descents), dtype=bool)]
+
+
+def first_below(loss: Float[Tensor, "record instance"], level: float) -> Int[Tensor, " instance"]:
+    """The first record whose loss is below level; the last one where none is."""
+    below = loss < level
+    return torch.where(below.any(0), below.int().argmax(0), len(loss) - 1)
