@@ -46,7 +46,8 @@ def minimise(
 
     Far faster than train() where only the minimum near the start matters. An instance stops when five steps in a row
     lower its loss by less than the fraction `tolerance`, or after `iterations` steps (0: only its loss).
-    terms: Fourier terms; 0 leaves out inputs with two or more other features on (the leading order in the density).
+    terms: Fourier terms, as population_loss; 0 leaves out inputs with two or more other features on (the leading order
+    in the density).
     return_iterations: also give the iterations used [instance]. store and executor: instances in chunks, resumable and
     on many processes, with the same bits (see chunks.run). LinearModel and ReLUModel, on the CPU.
     Raises ValueError as population_loss, and for bad settings.
