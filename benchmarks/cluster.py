@@ -21,7 +21,7 @@ from distributed import Client, LocalCluster
 import toymodels as tm
 
 GRID = {"densities": torch.logspace(0, -2, 1000), "importances": torch.logspace(-1, 1, 100)}
-FEW, MANY, REPEATS = 10, 40, 3  # starts of a cell: one million models for the ratio, four for the rest
+FEW, MANY, REPEATS = 10, 40, 2  # starts of a cell: one million models for the ratio, four for the rest
 COMPARED = "W", "b", "loss", "phase", "share"
 
 
