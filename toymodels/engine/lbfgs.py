@@ -22,20 +22,22 @@ REFRESH, MARGIN = 20, 0.05
 
 
 @fast
-def _evaluate(theta, gradient, task, space):
-    """Loss and gradient at theta = (W, b), flattened. task: arguments of mixture_loss_and_gradient from b to space."""
-    n = task[2].size
-    size = theta.size - n
-    W, b = theta[:size].reshape(size // n, n), theta[size:]
-    d_W, d_b = gradient[:size].reshape(size // n, n), gradient[size:]
-    return mixture_loss_and_gradient(W, b, *task, space, d_W, d_b)
+def _views(theta, hidden, n):
+    """W and b of theta = (W, b), flattened."""
+    return theta[: hidden * n].reshape(hidden, n), theta[hidden * n :]
 
 
 @fast
-def _evaluate_afresh(theta, gradient, task, space):
+def _evaluate(at, slope, task, space):
+    """Loss at W, b; writes its gradient. Views of both; task: arguments of mixture_loss_and_gradient up to space."""
+    return mixture_loss_and_gradient(at[0], at[1], *task, space, slope[0], slope[1])
+
+
+@fast
+def _evaluate_afresh(at, slope, task, space):
     """The same in new frames of the Fourier series."""
     space[0][:, :, 2] = 0.0
-    return _evaluate(theta, gradient, task, space)
+    return _evaluate(at, slope, task, space)
 
 
 @fast
@@ -47,9 +49,17 @@ def _dot(a, b):
 
 
 @fast
-def _add(out, factor, a):
-    for k in range(out.size):
-        out[k] += factor * a[k]
+def _dot_row(rows, k, a):  # a view of a row costs more than these few products
+    total = 0.0
+    for i in range(a.size):
+        total += rows[k, i] * a[i]
+    return total
+
+
+@fast
+def _add_row(out, factor, rows, k):
+    for i in range(out.size):
+        out[i] += factor * rows[k, i]
 
 
 @fast
@@ -59,23 +69,23 @@ def _copy(out, a):  # numba's own compiles for a second and a half
 
 
 @fast
-def _direction(gradient, steps, changes, products, stored, out, weight):
+def _direction(gradient, steps, changes, products, squares, stored, out, weight):
     """out = -H gradient by the two-loop recursion over the last `stored` pairs (a ring buffer)."""
     pairs = min(stored, MEMORY)
     for k in range(out.size):
         out[k] = -gradient[k]
     for back in range(pairs):
         k = (stored - 1 - back) % MEMORY
-        weight[k] = _dot(steps[k], out) / products[k]
-        _add(out, -weight[k], changes[k])
+        weight[k] = _dot_row(steps, k, out) / products[k]
+        _add_row(out, -weight[k], changes, k)
     if pairs:
         k = (stored - 1) % MEMORY
-        size = products[k] / _dot(changes[k], changes[k])
+        size = products[k] / squares[k]
         for i in range(out.size):
             out[i] *= size
     for back in range(pairs - 1, -1, -1):
         k = (stored - 1 - back) % MEMORY
-        _add(out, weight[k] - _dot(changes[k], out) / products[k], steps[k])
+        _add_row(out, weight[k] - _dot_row(changes, k, out) / products[k], steps, k)
 
 
 @fast
@@ -86,16 +96,18 @@ def _shorter(scale, slope, rise):
 
 
 @fast
-def _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, stored):
+def _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, squares, stored):
     """Move to the new point, and keep step and change of gradient where the curvature is positive; pairs stored."""
     k = stored % MEMORY
+    length = products[k] = squares[k] = 0.0
     for i in range(theta.size):
-        steps[k, i] = new_theta[i] - theta[i]
-        changes[k, i] = new_gradient[i] - gradient[i]
-        theta[i] = new_theta[i]
-        gradient[i] = new_gradient[i]
-    products[k] = _dot(steps[k], changes[k])
-    if products[k] > 1e-12 * math.sqrt(_dot(steps[k], steps[k]) * _dot(changes[k], changes[k])):
+        step, change = new_theta[i] - theta[i], new_gradient[i] - gradient[i]
+        steps[k, i], changes[k, i] = step, change
+        theta[i], gradient[i] = new_theta[i], new_gradient[i]
+        length += step * step
+        products[k] += step * change
+        squares[k] += change * change
+    if products[k] > 1e-12 * math.sqrt(length * squares[k]):
         stored += 1
         if stored == 2 * MEMORY:
             stored = MEMORY  # the ring repeats
@@ -114,13 +126,15 @@ def _minimise_one(W, b, task, iterations, tolerance):
     in_use = space[0][:, :, 2]  # of the frames: do they hold a series?
     gradient, new_gradient, new_theta, step = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
     steps, changes = np.empty((MEMORY, d)), np.empty((MEMORY, d))
-    products, weight = np.empty(MEMORY), np.empty(MEMORY)
-    loss = _evaluate(theta, gradient, task, space)
+    products, squares, weight = np.empty(MEMORY), np.empty(MEMORY), np.empty(MEMORY)
+    at, slope_at = _views(theta, hidden, n), _views(gradient, hidden, n)
+    new_at, new_slope_at = _views(new_theta, hidden, n), _views(new_gradient, hidden, n)
+    loss = _evaluate(at, slope_at, task, space)
     stored, quiet, used, failed = 0, 0, 0, False
     while used < iterations and quiet < 5:
         if used % REFRESH == REFRESH - 1 and in_use.any():
-            loss = _evaluate_afresh(theta, gradient, task, space)
-        _direction(gradient, steps, changes, products, stored, step, weight)
+            loss = _evaluate_afresh(at, slope_at, task, space)
+        _direction(gradient, steps, changes, products, squares, stored, step, weight)
         slope = _dot(step, gradient)
         if slope >= 0.0:  # not a descent direction: forget the past
             stored = 0
@@ -139,7 +153,7 @@ def _minimise_one(W, b, task, iterations, tolerance):
         while True:
             for i in range(d):
                 new_theta[i] = theta[i] + scale * step[i]
-            new_loss = _evaluate(new_theta, new_gradient, task, space)
+            new_loss = _evaluate(new_at, new_slope_at, task, space)
             if new_loss <= loss + SUFFICIENT * scale * slope or scale * largest < 1e-9:
                 break
             scale = _shorter(scale, slope, new_loss - loss)
@@ -147,14 +161,14 @@ def _minimise_one(W, b, task, iterations, tolerance):
             if failed:
                 break
             failed, stored = True, 0  # once more from the start, in a fresh frame
-            loss = _evaluate_afresh(theta, gradient, task, space)
+            loss = _evaluate_afresh(at, slope_at, task, space)
             continue
         failed = False
-        stored = _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, stored)
+        stored = _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, squares, stored)
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
     if used and in_use.any():
-        loss = _evaluate_afresh(theta, gradient, task, space)
+        loss = _evaluate_afresh(at, slope_at, task, space)
     _copy(W.reshape(-1), theta[: hidden * n])
     _copy(b, theta[hidden * n :])
     return loss, used

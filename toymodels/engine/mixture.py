@@ -20,12 +20,12 @@ def working_space(states, hidden, n, margin):
 
 
 @fast
-def _few_on(p):
-    """Are there at most closed.MOST features that are ever on?"""
+def _number_on(p):
+    """Features that are ever on."""
     on = 0
     for j in range(p.size):
         on += p[j] > 0.0
-    return on <= closed.MOST
+    return on
 
 
 @fast
@@ -57,10 +57,11 @@ def mixture_loss_and_gradient(W, b, chance, density, importance, relu, mean, ter
         share, p = chance[c], density[c]
         if share == 0.0:
             continue
-        if not p.any():
+        on = _number_on(p)
+        if on == 0:
             loss += _nothing_on(b, importance, share, relu, d_b)
             continue
-        if relu and terms > 0 and n > 2 and _few_on(p):
+        if relu and terms > 0 and n > 2 and on <= closed.MOST:
             value = closed.loss_and_gradient(W, b, p, importance, state_W, state_b, gram, d_gram, few[0])
         elif relu:
             value = loss_and_gradient(W, b, p, importance, terms, frames[c], state_W, state_b, gram, d_gram, one, work)
