@@ -1,8 +1,13 @@
-"""Population loss by another route: no Fourier series, no formula of the package.
+"""Population loss by other routes: no Fourier series, no formula of the package.
 
 The expectation over one feature after another is a smoothing of the output loss,
 h(c) ← (1-p) h(c) + p ∫₀¹ h(c + a x) dx, done on a fine grid with cubic splines.
+For few features also in rational numbers, without any error: a sum over which others are on and over corners.
 """
+
+from fractions import Fraction
+from itertools import product
+from math import factorial, prod
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -53,3 +58,45 @@ def population_loss(W, b, p, importance, points=8001):
         rest = [j for j in range(len(b)) if j != i]
         total += importance[i] * expected_output_loss(gram[i, i], gram[i, rest], p[rest], b[i], p[i], points)
     return total
+
+
+def rational_loss(W, b, p, importance):
+    """population_loss for few features as a Fraction: numbers that Fraction takes, rows W [hidden][feature].
+
+    The output loss is p/3 + Σ c (u - kink)₊ᵏ/k!. The mean over x_j in [0, 1] is a difference of antiderivatives, over
+    the overlap; so k grows by one for every other feature that is on, and u runs over the corners of their box.
+    """
+    W, b, p, importance = ([[*map(Fraction, row)] for row in rows] for rows in (W, [b], [p], [importance]))
+    b, p, importance = b[0], p[0], importance[0]
+    total = Fraction(0)
+    for i in range(len(b)):
+        gram = [sum(row[i] * row[j] for row in W) for j in range(len(b))]
+        gain, rest = gram[i], [j for j in range(len(b)) if j != i and gram[j] and p[j]]
+        terms = [(0, 2, Fraction(2)), (0, 1, -p[i])]  # kink, power, coefficient
+        if gain:
+            steep = 2 * p[i] * (1 + gain) / gain**2
+            terms = [(0, 2, 2 - 2 * p[i]), (0, 3, -steep), (-gain, 2, -2 * p[i] / gain), (-gain, 3, steep)]
+        total += importance[i] * p[i] / 3
+        for corner in product(("off", 0, 1), repeat=len(rest)):
+            on = len(rest) - corner.count("off")
+            u = b[i] + sum(gram[j] for j, end in zip(rest, corner, strict=True) if end == 1)
+            weights = (
+                1 - p[j] if end == "off" else (2 * end - 1) * p[j] / gram[j]
+                for j, end in zip(rest, corner, strict=True)
+            )
+            heights = (c * max(u - kink, 0) ** (k + on) / factorial(k + on) for kink, k, c in terms)
+            total += importance[i] * prod(weights) * sum(heights)
+    return total
+
+
+def rational_slope(W, b, p, importance, d_W, d_b):
+    """Derivative of rational_loss in the direction d_W, d_b: a central difference, whose step may be tiny."""
+    step = Fraction(1, 10**30)
+
+    def loss(t):
+        there = [
+            [Fraction(w) + t * Fraction(d) for w, d in zip(*rows, strict=True)] for rows in zip(W, d_W, strict=True)
+        ]
+        return rational_loss(there, [Fraction(u) + t * Fraction(d) for u, d in zip(b, d_b, strict=True)], p, importance)
+
+    return float((loss(step) - loss(-step)) / (2 * step))

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toymodels as tm
+from toymodels import metrics
 
 PENTAGON = torch.tensor([72.0 * k for k in range(5)], dtype=torch.float64).deg2rad()
 W_PENTAGON = torch.stack([PENTAGON.cos(), PENTAGON.sin()])[None]
@@ -56,6 +57,15 @@ METRICS = (
     *(tm.feature_norms, tm.interference, tm.dimensionality, tm.dimensions_per_feature),
     *(tm.represented, tm.in_superposition, tm.angles),
 )
+
+
+def test_cosines_of_a_triangle_and_of_an_unused_feature():
+    W = torch.zeros(1, 2, 4, dtype=torch.float64)
+    angle = torch.arange(3.0).double() * 2 * torch.pi / 3
+    W[0, :, :3] = 0.7 * torch.stack([angle.cos(), angle.sin()])
+    expected = torch.full((3, 3), -0.5, dtype=torch.float64).fill_diagonal_(1.0)
+    torch.testing.assert_close(metrics.cosines(W)[0, :3, :3], expected)
+    assert metrics.cosines(W)[0, 3].tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("metric", METRICS)

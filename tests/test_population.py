@@ -63,8 +63,8 @@ def test_sampling_agrees_within_four_standard_errors(kind, n, m, generator):
     assert ((losses.mean(1) - exact).abs() < 4 * error).all()
 
 
-@pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (6, 3), (20, 5)])
-def test_compiled_kernel_agrees_with_plain_pytorch(n, m, generator):
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (7, 3), (20, 5)])
+def test_compiled_series_agrees_with_plain_pytorch(n, m, generator):
     model, features, importance = random_case(n, m, 5, generator)
     with torch.no_grad():
         model.W[3, :, 0] = 0.0
@@ -93,6 +93,63 @@ def test_gradients_pass_gradcheck(n, m, compiled, generator):
     assert torch.autograd.gradcheck(loss, (W, b))
     if not compiled and n == 2:
         assert torch.autograd.gradgradcheck(loss, (W, b))
+
+
+def few_features(n, kind, number, rng):
+    """W, b, p, importance: as weights_of_kind, b at 0 every third time, p mixed, with always and never among them."""
+    W = weights_of_kind(kind, n, max(1, n - 1 - number % 2), rng)
+    if kind == "plain":
+        W *= (0.003, 0.1, 1.0)[number // 2]
+    b = (number % 3 - 1) * rng.uniform(0, 0.5, n) * np.abs(W).max()
+    b[np.square(W).sum(0) == 0] = -0.1  # at b = 0 a feature without direction is truly on a kink
+    p = rng.choice([0.001, 0.03, 0.3, 1.0], n)
+    p[number % n] = (0.0, 1.0)[number % 2]
+    return W, b, p, rng.uniform(0.1, 1, n)
+
+
+@pytest.mark.parametrize("kind", ["plain", "large", "zero columns", "antipodes", "tiny columns"])
+@pytest.mark.parametrize("n", [3, 4, 5, 6])
+def test_loss_and_gradient_of_few_features_are_those_in_rational_numbers(n, kind):
+    rng = np.random.default_rng([n, len(kind)])
+    for number in range(6 if n < 5 else 2):
+        W, b, p, importance = few_features(n, kind, number, rng)
+        model = tm.ReLUModel.from_weights(torch.tensor(W), torch.tensor(b))
+        loss = tm.population_loss(model, tm.SparseFeatures(n, torch.tensor(p)[None]), torch.tensor(importance))
+        loss.sum().backward()
+        assert loss.item() == pytest.approx(float(oracle.rational_loss(W, b, p, importance)), rel=1e-13)
+        d_W, d_b = rng.normal(size=W.shape), rng.normal(size=n)
+        slope = (model.W.grad[0].numpy() * d_W).sum() + (model.b.grad[0].numpy() * d_b).sum()
+        assert slope == pytest.approx(oracle.rational_slope(W, b, p, importance, d_W, d_b), rel=1e-10, abs=1e-11)
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_the_series_goes_to_the_closed_form(n, generator):
+    model, features, importance = random_case(n, n - 1, 8, generator)
+    exact = tm.population_loss(model, features, importance)
+    errors = [
+        (tm.population_loss(model, features, importance, terms=terms, compiled=False) - exact).abs().max().item()
+        for terms in (64, 512, 4096)
+    ]
+    assert errors[2] < 1e-8
+    assert errors[2] < errors[1] / 10 < errors[0] / 100
+
+
+def test_weights_so_small_that_they_underflow_have_a_loss_and_a_gradient():
+    for size in (1e-20, 1e-60, 1e-100, 1e-160, 1e-200):
+        model = tm.ReLUModel.from_weights(size * torch.tensor([[1.0, -2.0, 0.5], [-1.0, -1.0, 3.0]]).double())
+        model.b.data -= size**2
+        loss = tm.population_loss(model, tm.SparseFeatures(3, 0.3), torch.ones(3))
+        loss.sum().backward()
+        assert loss.item() == pytest.approx(0.3)
+        assert model.W.grad.abs().max() < 10 * size
+
+
+def test_what_is_no_number_has_no_loss_of_few_features(generator):
+    model, features, importance = random_case(3, 2, 4, generator)
+    model.b.data[:] = -0.5
+    model.W.data[0, 0, 0] = model.W.data[1, :, 2] = model.b.data[2, 1] = torch.nan
+    loss = population.unchecked_population_loss(model, features, importance)
+    assert loss.isnan().tolist() == [True, True, True, False]
 
 
 def central_differences(loss, values, step):

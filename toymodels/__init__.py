@@ -15,7 +15,8 @@ train       one stack of models on any objective, with curves and snapshots: to 
 restarts    many random starts of a model, trained by train() and scored alike: how often does training succeed?
 minimise    the exact loss to the minimum near each start, compiled: tens of times faster than train, no curves
 search      the lowest minima that can be found, where there are very many: what is optimal?
-phase_diagram  minimise (or train on batches) on a grid of density and importance, resumable, on any executor
+phase_diagram  minimise (or train on batches) on a grid of density and importance
+All but train take store= and executor=: resumable from a folder, on many processes or machines, with the same bits.
 
 What to hand them
 data.py     what x is: Sparse-, Correlated-, Paired-, AnticorrelatedFeatures; draws samples and says their law

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import os
+import pickle
 import tempfile
 import warnings
 import zipfile
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def run(
     setting and the source code of both work and this package, so that a run that was killed continues, and nothing
     stale is used. executor: anything with the concurrent.futures interface (workers() below, dask.distributed's
     client.get_executor(), mpi4py.futures); None: here, one after the other. progress: a tqdm bar, with this label.
-    Raises ValueError for a setting that has no unambiguous description.
+    Raises ValueError for a store or executor of another kind, and for a setting without an unambiguous description.
     """
     results = dict(as_finished(work, settings, store, executor, progress))
     return [results[k] for k in range(len(settings))]
@@ -62,6 +63,9 @@ def as_finished(
     progress: bool | str = False,
 ) -> Iterator[tuple[int, Arrays]]:
     """(number, result) of each of settings, in the order in which they finish, and no longer held here. See run."""
+    require(store is None or isinstance(store, str | Path), "store", store, "a folder, or None")
+    fits = executor is None or hasattr(executor, "submit")
+    require(fits, "executor", executor, "one with the interface of concurrent.futures, or None")
     folder = None if store is None else Path(store)
     keys = None if folder is None else [_key(work, setting) for setting in settings]
     missing = []
@@ -123,15 +127,25 @@ def _elsewhere(
 ) -> Iterator[tuple[int, Arrays]]:
     waiting = iter(missing)
     numbers = {}
-    while True:
-        for k in waiting:
-            numbers[executor.submit(work, **settings[k])] = k
-            if len(numbers) >= IN_FLIGHT:
-                break
-        if not numbers:
-            return
-        for future in wait(numbers, return_when=FIRST_COMPLETED).done:
-            yield numbers.pop(future), future.result()
+    try:
+        while True:
+            for k in waiting:
+                numbers[executor.submit(_unpacked, pickle.dumps((work, settings[k])))] = k
+                if len(numbers) >= IN_FLIGHT:
+                    break
+            if not numbers:
+                return
+            for future in wait(numbers, return_when=FIRST_COMPLETED).done:
+                yield numbers.pop(future), future.result()
+    finally:
+        for future in numbers:
+            future.cancel()
+
+
+def _unpacked(packed: bytes) -> Arrays:
+    """The result of a packed (work, setting): in bytes, as tensors would go through shared memory and its handles."""
+    work, setting = pickle.loads(packed)
+    return work(**setting)
 
 
 def describe(value: object) -> object:
@@ -153,8 +167,13 @@ def describe(value: object) -> object:
         return ["dict", *([describe(name), describe(entry)] for name, entry in value.items())]
     if isinstance(value, list | tuple | range):
         return ["list", *map(describe, value)]
+    if isinstance(value, partial):
+        return ["partial", *map(describe, (value.func, value.args, value.keywords))]
     if isinstance(value, type) or inspect.isroutine(value):
-        return ["name", f"{value.__module__}.{value.__qualname__}"]
+        name = f"{value.__module__}.{value.__qualname__}"
+        require("<" not in name, "function", name, "one that can be imported by its name")
+        foreign = inspect.isfunction(value) and not name.startswith("toymodels.")
+        return ["name", name, *([inspect.getsource(value)] if foreign else [])]
     kind = describe(type(value))
     if isinstance(value, nn.Module):
         return [kind, describe(dict(value.state_dict()))]

@@ -63,6 +63,10 @@ class Features:
         count("times", times)
         return self._with(lambda values: values.repeat(times, *[1] * (values.ndim - 1)))
 
+    def select(self, index: Int64[Tensor, " some"]) -> "Features":
+        """The same features for the instances of these numbers."""
+        return self._with(lambda values: values[index])
+
     def sample(
         self, batch: int, generator: streams.Source, n_instances: int | None = None
     ) -> Float[Tensor, "instance batch feature"]:

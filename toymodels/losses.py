@@ -101,7 +101,7 @@ class FixedSampleLoss:
     def __post_init__(self) -> None:
         count("size", self.size)
         source = torch.Generator().manual_seed(0) if self.generator is None else self.generator
-        self._seeds = streams.instance_seeds(source, self.features.n_instances)
+        self.seeds = streams.instance_seeds(source, self.features.n_instances)
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         n, tasks = model.n_instances, self.features.n_instances
@@ -110,7 +110,7 @@ class FixedSampleLoss:
         parts = [(rows, model.select(rows)) for rows in torch.arange(n).split(starts * tasks)]
         for first in range(0, self.size, BLOCK):
             rows = min(BLOCK, self.size - first)
-            x = examples(self.features, self._seeds, first, rows).to(next(model.parameters()))
+            x = examples(self.features, self.seeds, first, rows).to(next(model.parameters()))
             for index, part in parts:
                 here = x.repeat(len(index) // tasks, 1, 1)
                 aim = here if self.target is None else self.target(here)

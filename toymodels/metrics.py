@@ -36,6 +36,14 @@ def _overlaps(W: Tensor) -> Tensor:
 
 
 @of_weights
+def cosines(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance feature feature"]:
+    """Ŵ_i · Ŵ_j, 1 on the diagonal; 0 where W_i = 0."""
+    norms = feature_norms(W)
+    direction = W / torch.where(norms > 0, norms, 1.0).unsqueeze(-2)
+    return direction.mT @ direction
+
+
+@of_weights
 def interference(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance feature"]:
     """Σ_{j≠i} (Ŵ_i · W_j)²: 0 for a dedicated direction, 1 where others activate it as strongly as itself.
 

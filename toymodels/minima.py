@@ -3,7 +3,9 @@ relax(), follow() and crossing() for branches: one local minimum while density o
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from numba import parallel_chunksize
 from torch import Tensor
 from tqdm import tqdm
 
-from toymodels import streams
+from toymodels import chunks, streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
 from toymodels.data import Features, law
 from toymodels.engine import lbfgs
@@ -24,6 +26,7 @@ from toymodels.training import Restarts, best_start, train
 
 PUSH = 1e-3  # length of the step off a stationary point: see relax
 SAME = 0.05  # distance in W within which two solutions are one: different minima of these models are farther apart
+CHUNK = 160_000  # models × features³ of a chunk of minimise(), about a second of work
 RACE = 200  # L-BFGS iterations of a candidate before its loss is compared with the others'
 
 
@@ -36,13 +39,17 @@ def minimise(
     terms: int = 32,
     progress: bool | str = False,
     return_iterations: bool = False,
+    store: str | Path | None = None,
+    executor: Executor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Minimise the exact population loss in place by compiled L-BFGS, each instance to convergence; losses [instance].
 
     Far faster than train() where only the minimum near the start matters. An instance stops when five steps in a row
     lower its loss by less than the fraction `tolerance`, or after `iterations` steps (0: only its loss).
-    terms: Fourier terms; 0 leaves out inputs with two or more other features on (the leading order in the density).
-    return_iterations: also give the iterations used [instance]. LinearModel and ReLUModel, on the CPU.
+    terms: Fourier terms, as population_loss; 0 leaves out inputs with two or more other features on (the leading order
+    in the density).
+    return_iterations: also give the iterations used [instance]. store and executor: instances in chunks, resumable and
+    on many processes, with the same bits (see chunks.run). LinearModel and ReLUModel, on the CPU.
     Raises ValueError as population_loss, and for bad settings.
     """
     count("iterations", iterations, least=0)
@@ -56,6 +63,10 @@ def minimise(
     exact_loss(model, features)
     chance, density = (values.contiguous().numpy() for values in law(features, len(W)))
     weights = importance_tensor(importance, model.n_features, len(W), features.density).contiguous().numpy()
+    if store is not None or executor is not None:
+        quick = {"iterations": iterations, "tolerance": tolerance, "terms": terms}
+        loss, used = _in_chunks(model, features, torch.from_numpy(weights), quick, store, executor, progress)
+        return (loss, used) if return_iterations else loss
     settings = type(model) is ReLUModel, 0.0 if features.signed else 0.5, terms, iterations, tolerance
     loss, used = torch.empty(len(W), dtype=torch.float64), torch.empty(len(W), dtype=torch.int64)
     block = max(64, len(W) // 100 if progress else len(W))
@@ -67,6 +78,34 @@ def minimise(
         loss[rows], used[rows] = map(torch.from_numpy, results)
     model.W.data, model.b.data = torch.from_numpy(W).to(model.W), torch.from_numpy(b).to(model.b)
     return (loss, used) if return_iterations else loss
+
+
+def minimised(model: ToyModel, features: Features, importance: Tensor, **settings: object) -> dict[str, np.ndarray]:
+    """minimise() as work for chunks.run: arrays loss, used, W, b [instance, ...]."""
+    loss, used = minimise(model, features, importance, return_iterations=True, **settings)
+    arrays = {"loss": loss, "used": used, "W": model.W, "b": model.b}
+    return {name: values.detach().numpy() for name, values in arrays.items()}
+
+
+def _in_chunks(
+    model: ToyModel,
+    features: Features,
+    weights: Tensor,
+    settings: dict,
+    store: str | Path | None,
+    executor: Executor | None,
+    progress: bool | str,
+) -> tuple[Tensor, Tensor]:
+    many = features.for_instances(model.n_instances)
+    parts = torch.arange(model.n_instances).split(max(1, CHUNK // model.n_features**3))
+    work = [
+        {"model": model.select(rows), "features": many.select(rows), "importance": weights[rows], **settings}
+        for rows in parts
+    ]
+    found = chunks.run(minimised, work, store, executor, progress)
+    whole = {name: torch.from_numpy(np.concatenate([arrays[name] for arrays in found])) for name in found[0]}
+    model.W.data, model.b.data = whole["W"], whole["b"]
+    return whole["loss"], whole["used"]
 
 
 def outcomes(
@@ -119,6 +158,8 @@ def search(
     kicks: int = 1,
     race_terms: int = 4,
     progress: bool | str = False,
+    store: str | Path | None = None,
+    executor: Executor | None = None,
     **settings: object,
 ) -> Restarts:
     """Random starts and a race between them, then rounds of kicks and races; the two best models of each task.
@@ -131,7 +172,8 @@ def search(
     tens of times as many trainings for the same losses.) The last survivors converge once more with four times the
     terms, so that none lives off the error of the series, and are scored by population_loss.
     race_terms: 0 leaves out inputs with two or more other features on, which finds the low minima of very sparse data
-    (n p below about 1/2) ten times faster. importance: [feature] or [task, feature]. settings go to minimise.
+    (n p below about 1/2) ten times faster. importance: [feature] or [task, feature]. store and executor: see
+    chunks.run; with the same bits. settings go to minimise.
     Returns Restarts of the two best of each task (one for keep=1), lowest loss first.
     Raises ValueError as the model and minimise do.
     """
@@ -139,7 +181,8 @@ def search(
         count(name, value, least)
     tasks, last = features.n_instances, min(keep, 2)
     weights = importance_tensor(importance, features.n_features, tasks, features.density)
-    quick = {"iterations": 1000, "tolerance": 1e-6, "terms": 32, "progress": progress, **settings}
+    where = {"progress": progress, "store": store, "executor": executor}
+    quick = {"iterations": 1000, "tolerance": 1e-6, "terms": 32, **where, **settings}
 
     def converge(models: ToyModel, **changes: object) -> Tensor:
         times = models.n_instances // tasks

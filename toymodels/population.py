@@ -17,6 +17,8 @@ E[g] is split by how many *other* features are active:
   V_k = -2/(L ω_k²) ∫₀ᴸ g''(b + A + y) cos(ω_k y) dy, which falls as k⁻³, and Φ_k falls as k⁻² or faster.
   That ∫ runs over one linear piece (ReLU partly on) and one constant, g'' = 2 (ReLU on): closed form.
 
+**Few features.** The same expectation as a sum over corners, without a series: engine/closed.py.
+
 **Features in sets.** Given the state of its sets x has independent features (data.py): L = Σ_c chance_c L(density_c).
 
 Gradients hold the interval [A, A+L] fixed: the expectation does not depend on it.
@@ -50,8 +52,9 @@ def population_loss(
 
     importance: [feature] or [instance, feature], at least 0. terms: Fourier terms for the part of the loss in which two
     or more other features are active, for each multiple of max(G_ii, |G_ij|) that the range of s has; the error falls
-    as 1/terms² or faster, the cost grows as terms × n_features² × range.
-    compiled: use the compiled kernel (first derivatives only; default on the CPU) or plain PyTorch.
+    as 1/terms² or faster, the cost grows as terms × n_features² × range. compiled: use the compiled kernel (first
+    derivatives only; default on the CPU) or plain PyTorch. Where no more than six features are ever on in a state, the
+    compiled kernel needs no series and has no error but rounding.
     Raises ValueError for weights that are not finite, a class of model without an exact loss, features whose law is not
     known (see data.law) or not covered (ReLUModel: signed ones), and shapes that disagree.
     """

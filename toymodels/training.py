@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from tqdm import tqdm
 
-from toymodels import streams
-from toymodels.checks import count, finite_weights, positive, require
+from toymodels import chunks, streams
+from toymodels.checks import count, finite_weights, importance_tensor, positive, require
 from toymodels.data import Features
 from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss
 from toymodels.models import ToyModel
@@ -18,6 +21,11 @@ from toymodels.population import TERMS, has_exact_loss
 
 Objective = Callable[[ToyModel], Tensor]
 RECORDS = 200  # points of a loss curve
+ALIGNED = (
+    16  # instances in a chunk, or a multiple: then its parameters fill whole vector registers, and rounding is the
+)
+# same in any chunk
+CHUNK = 64  # instances / ALIGNED × entries of W of a chunk of restarts()
 
 OPTIMIZERS: dict[str, Callable] = {
     "adam": lambda params, lr: torch.optim.Adam(params, lr, fused=True),
@@ -146,6 +154,8 @@ def restarts(
     terms: int = 32,
     target: Callable[[Tensor], Tensor] | None = None,
     score: Callable[[ToyModel], Tensor] | None = None,
+    store: str | Path | None = None,
+    executor: Executor | None = None,
     **settings: object,
 ) -> Restarts:
     """Train `starts` random starts for each instance of features (a task), and score them by one loss for all.
@@ -153,7 +163,8 @@ def restarts(
     kind: the class of the models. batch: None trains on the exact PopulationLoss, a number on SampledLoss. target: of
     SampledLoss, None for x itself. terms: Fourier terms of PopulationLoss. score: model -> loss [instance] of all
     starts of all tasks. Default: the *population* loss, so that no sampling noise decides; where there is none
-    (other classes, a target), FixedSampleLoss, the same sample for every start.
+    (other classes, a target), FixedSampleLoss, the same sample for every start. store and executor: starts in chunks,
+    resumable and on many processes, with the same bits (see chunks.run); on the CPU, target and the like importable.
     settings go to train (lr, optimizer, schedule, progress, ...).
     Raises ValueError as train, population_loss and the model do, and for a target with batch=None.
     """
@@ -165,20 +176,114 @@ def restarts(
     one_task = weights
     weights = weights.repeat(starts, 1) if weights.ndim == 2 and weights.shape[0] == tasks else weights
     seeds = streams.instance_seeds(generator, starts * tasks)
-    device = features.density.device
-    models = kind(features.n_features, n_hidden, starts * tasks, generator=seeds, init_scale=init_scale, device=device)
-    if batch is None:
-        objective: Objective = PopulationLoss(many, weights, terms)
+    sample = FixedSampleLoss(features, one_task, target=target)
+    loss = None
+    common = {"kind": kind, "n_hidden": n_hidden, "steps": steps, "batch": batch, "init_scale": init_scale}
+    common |= {"terms": terms, "target": target, **settings}
+    if store is None and executor is None:
+        models, history = _trained(features=many, importance=weights, seeds=seeds, **common)
     else:
-        objective = SampledLoss(many, weights, batch, target, generator=seeds)
-    history = train(models, objective, steps, **settings)
+        progress = common.pop("progress", False)
+        work = _chunks(common, many, weights, seeds, sample.seeds.repeat(starts) if score is None else None)
+        found = chunks.run(train_starts, work, store, executor, progress)
+        models, history, loss = _assembled(kind(features.n_features, n_hidden, generator=seeds[:1]), found)
     if score is None:
         exact = target is None and has_exact_loss(models, features)
-        score = PopulationLoss(many, weights, TERMS) if exact else FixedSampleLoss(features, one_task, target=target)
-    with torch.no_grad():
-        loss = score(models)
+        score = PopulationLoss(many, weights, TERMS) if exact else sample
+    if loss is None:
+        with torch.no_grad():
+            loss = score(models)
     require(loss.shape == (starts * tasks,), "score(models)", f"of shape {tuple(loss.shape)}", f"[{starts * tasks}]")
     return Restarts(models, loss.view(starts, tasks), history)
+
+
+def _trained(
+    kind: type[ToyModel],
+    features: Features,
+    importance: Tensor,
+    n_hidden: int,
+    seeds: Int64[Tensor, " instance"],
+    steps: int,
+    batch: int | None,
+    init_scale: float,
+    terms: int,
+    target: Callable[[Tensor], Tensor] | None,
+    **settings: object,
+) -> tuple[ToyModel, History]:
+    """One start for each seed, on features with as many instances."""
+    device = features.density.device
+    models = kind(features.n_features, n_hidden, len(seeds), generator=seeds, init_scale=init_scale, device=device)
+    if batch is None:
+        objective: Objective = PopulationLoss(features, importance, terms)
+    else:
+        objective = SampledLoss(features, importance, batch, target, generator=seeds)
+    return models, train(models, objective, steps, **settings)
+
+
+def train_starts(
+    features: Features,
+    importance: Tensor,
+    sample_seeds: Int64[Tensor, " instance"] | None,
+    target: Callable[[Tensor], Tensor] | None,
+    **settings: object,
+) -> dict[str, np.ndarray]:
+    """Some of the starts of restarts(), as work for chunks.run: their parameters, history, and loss.
+
+    sample_seeds: of FixedSampleLoss, where there is no exact loss; None: no loss.
+    """
+    models, history = _trained(features=features, importance=importance, target=target, **settings)
+    arrays = {"step": history.step, "W_step": history.W_step, "history": history.loss}
+    arrays |= {f"snapshot {name}": values for name, values in history.parameters.items()}
+    arrays |= {f"parameter {name}": values for name, values in models.named_parameters()}
+    if sample_seeds is not None:
+        exact = target is None and has_exact_loss(models, features)
+        sample = {"target": target, "generator": sample_seeds}
+        score = (
+            PopulationLoss(features, importance, TERMS) if exact else FixedSampleLoss(features, importance, **sample)
+        )
+        with torch.no_grad():
+            arrays["loss"] = score(models)
+    return {name: values.detach().numpy() for name, values in arrays.items()}
+
+
+def _chunks(
+    common: dict, features: Features, weights: Tensor, seeds: Tensor, sample_seeds: Tensor | None
+) -> list[dict]:
+    """Arguments of train_starts for all starts, a few at a time."""
+    where = features.density.device
+    require(where.type == "cpu", "features", f"on {where}", "features on the CPU, for a store or an executor")
+    n = features.n_features
+    importance_tensor(weights, n, len(seeds), features.density)
+    if "snapshots" in common:
+        common = {**common, "snapshots": sorted(set(common["snapshots"]))}
+    size = ALIGNED * max(1, CHUNK // (n * count("n_hidden", common["n_hidden"])))
+    return [
+        {
+            **common,
+            "features": features.select(rows),
+            "importance": weights[rows] if weights.ndim == 2 and len(weights) == len(seeds) else weights,
+            "seeds": seeds[rows],
+            "sample_seeds": None if sample_seeds is None else sample_seeds[rows],
+        }
+        for rows in torch.arange(len(seeds)).split(size)
+    ]
+
+
+def _assembled(like: ToyModel, found: list[chunks.Arrays]) -> tuple[ToyModel, History, Tensor | None]:
+    """The models of all chunks of train_starts, in the mould of one of them; their history; and loss."""
+
+    def joined(name: str, axis: int = 0) -> Tensor:
+        return torch.from_numpy(np.concatenate([arrays[name] for arrays in found], axis))
+
+    names = [name for name, _ in like.named_parameters()]
+    models = like.with_parameters({name: joined(f"parameter {name}") for name in names})
+    step, W_step = (torch.from_numpy(found[0][name]) for name in ("step", "W_step"))
+    snapshots = {name: joined(f"snapshot {name}", 1) for name in names}
+    return (
+        models,
+        History(step, joined("history", 1), W_step, snapshots),
+        joined("loss") if "loss" in found[0] else None,
+    )
 
 
 def success_rate(

@@ -2,6 +2,7 @@
 
 compiled    how loops are compiled
 series      the exact loss of a ReLU model and its gradient, as a Fourier series
+closed      the same without a series, for few features
 linear      the same for a linear model, from moments
 mixture     the same for data with states: a sum over independent features
 lbfgs       L-BFGS on these losses, each model to convergence on its own

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import prange
 
+from toymodels.engine import closed
 from toymodels.engine.compiled import fast, parallel
 from toymodels.engine.linear import linear_loss_and_gradient
 from toymodels.engine.series import loss_and_gradient, work_size
@@ -14,7 +15,17 @@ def working_space(states, hidden, n, margin):
     frames = np.zeros((states, n, 4))
     frames[:, :, 3] = margin
     in_state = np.empty((hidden, n)), np.empty(n)
-    return frames, in_state, (np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(work_size(n)))
+    few = np.empty(1, closed.SPACE)
+    return frames, in_state, (np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(work_size(n)), few)
+
+
+@fast
+def _few_on(p):
+    """Are there at most closed.MOST features that are ever on?"""
+    on = 0
+    for j in range(p.size):
+        on += p[j] > 0.0
+    return on <= closed.MOST
 
 
 @fast
@@ -36,7 +47,7 @@ def mixture_loss_and_gradient(W, b, chance, density, importance, relu, mean, ter
     its sign is free (linear model only). terms, frames: see series.loss_and_gradient. space: of working_space.
     """
     hidden, n = W.shape
-    frames, (state_W, state_b), (gram, d_gram, one, work) = space
+    frames, (state_W, state_b), (gram, d_gram, one, work, few) = space
     loss = 0.0
     for i in range(n):
         d_b[i] = 0.0
@@ -49,7 +60,9 @@ def mixture_loss_and_gradient(W, b, chance, density, importance, relu, mean, ter
         if not p.any():
             loss += _nothing_on(b, importance, share, relu, d_b)
             continue
-        if relu:
+        if relu and terms > 0 and n > 2 and _few_on(p):
+            value = closed.loss_and_gradient(W, b, p, importance, state_W, state_b, gram, d_gram, few[0])
+        elif relu:
             value = loss_and_gradient(W, b, p, importance, terms, frames[c], state_W, state_b, gram, d_gram, one, work)
         else:
             value = linear_loss_and_gradient(W, b, p, importance, mean, state_W, state_b, gram, d_gram)
