@@ -8,7 +8,6 @@ The neighbour is one busy process, started and stopped here. Both sides in one r
 """
 
 import os
-import statistics
 import time
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -19,7 +18,7 @@ import torch
 import toymodels as tm
 from toymodels import chunks
 
-ROUNDS = 3
+ROUNDS = 4
 IMPORTANCE = 0.9 ** torch.arange(5, dtype=torch.float64)
 SETTINGS = [
     {
@@ -63,9 +62,11 @@ def seconds(executor):
 
 
 def both_sides(pool):
-    """Medians of the rounds: threads, workers."""
+    """The best of the rounds: threads, workers."""
     pairs = [(seconds(None), seconds(pool)) for _ in range(ROUNDS)]
-    return [statistics.median(side) for side in zip(*pairs, strict=True)]
+    for pair in pairs:
+        print("  threads {:.1f} s, workers {:.1f} s".format(*pair), flush=True)
+    return [min(side) for side in zip(*pairs, strict=True)]
 
 
 if __name__ == "__main__":
@@ -76,8 +77,9 @@ if __name__ == "__main__":
         seconds(None), seconds(pool)  # compiles, starts the workers
         idle = both_sides(pool)
         with neighbour():
+            print("beside a neighbour", flush=True)
             beside = both_sides(pool)
-    print(f"{len(SETTINGS)} trainings of 144 models, {cores} cores: seconds, median of {ROUNDS}")
+    print(f"{len(SETTINGS)} trainings of 144 models, {cores} cores: seconds, the best of {ROUNDS}")
     print(f"{'':28s} {'threads':>8s} {'workers':>8s} {'ratio':>6s}")
     for name, (threads, workers) in (("idle", idle), ("beside one busy process", beside)):
         print(f"{name:28s} {threads:8.1f} {workers:8.1f} {threads / workers:6.2f}")

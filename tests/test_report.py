@@ -106,9 +106,12 @@ def test_the_report_compares_with_the_commit_of_now(tmp_path, monkeypatch):
 def test_settings_are_recorded_as_the_table_prints_them(scratch):
     out = report.Report("01_a")
     out.settings("line", n=5, lr=0.03, starts=1000, densities=[1.0, 0.1], optimizer="adam_w")
-    words = "n 5, lr 0.03, starts 1,000, densities 1, 0.1, optimizer adam_w"
+    words = "n 5; lr 0.03; starts 1,000; densities 1, 0.1; optimizer adam_w"
     assert json.loads((scratch / "settings.json").read_text()) == {"01_a": {"line": words}}
-    assert rf"\ref{{fig:line}} & {words.replace('_', chr(92) + '_')} \\" in (scratch / "settings.tex").read_text()
+    out.settings("other", n=5, lr=0.03, starts=1000, densities=[1.0, 0.1], optimizer="adam_w")
+    printed = r"$n=$\,5; lr 0.03; starts 1,000; densities 1, 0.1; optimizer adam w"
+    assert rf"\setting{{\ref{{fig:line}}, \ref{{fig:other}}}}{{{printed}}}" in (scratch / "settings.tex").read_text()
+    assert r"{$I=$\,$0.75^i$}" in report.settings_tex({"01_a": {"line": "I 0.75^i"}})
     with pytest.raises(ValueError, match="stem is 'line'"):
         out.settings("line", n=5)
 

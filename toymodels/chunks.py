@@ -94,7 +94,11 @@ def workers(processes: int | None = None) -> Iterator[Executor]:
     context = get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
         context.set_forkserver_preload(["toymodels"])
-    with _one_thread_each(), ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+        with (
+            _one_thread_each()
+        ):  # all start here; left so, numba would refuse to compile in this process with its threads
+            pool.submit(os.getpid).result()
         yield pool
 
 

@@ -3,9 +3,11 @@
 import json
 import math
 import os
+import re
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -50,10 +52,13 @@ class Report:
     def save_figure(self, figure: Figure, stem: str) -> None:
         """Write STEM.pdf for the write-up and STEM.png for the README, byte for byte the same on every run.
 
-        At smoke size only the first: drawing takes longer there than what is drawn.
+        At smoke size only the first, and the figure is closed, so that the notebook does not draw it once more: there
+        drawing takes longer than what is drawn.
         """
         figure.savefig(self.folder / f"{stem}.pdf", metadata={"CreationDate": None})
-        if not smoke():
+        if smoke():
+            plt.close(figure)
+        else:
             figure.savefig(self.folder / f"{stem}.png", metadata={"Software": None})
 
     def record(self, key: str, value: float, tol: float, form: str = "{:g}") -> float:
@@ -79,7 +84,7 @@ class Report:
         Raises ValueError for a stem given twice.
         """
         require(stem not in self.chosen, "stem", stem, "a figure whose settings were not given before")
-        self.chosen[stem] = ", ".join(f"{name} {_words(value)}" for name, value in values.items())
+        self.chosen[stem] = "; ".join(f"{name} {_words(value)}" for name, value in values.items())
         self._write()
 
     def save_data(self, stem: str, **arrays: Tensor | np.ndarray) -> None:
@@ -143,12 +148,23 @@ def numbers_tex(book: dict[str, dict[str, dict]]) -> str:
 
 
 def settings_tex(book: dict[str, dict[str, str]]) -> str:
-    """One row of the table of settings for each figure."""
+    """An item of the list of settings for each figure, figures with the same settings together."""
     lines = ["% Written by toymodels.report from the notebooks. Do not edit."]
     for chosen in book.values():
+        stems: dict[str, list[str]] = {}
         for stem, words in chosen.items():
-            lines.append(rf"\ref{{fig:{stem}}} & {words.replace('%', chr(92) + '%').replace('_', chr(92) + '_')} \\")
+            stems.setdefault(words, []).append(stem)
+        for words, some in stems.items():
+            figures = ", ".join(rf"\ref{{fig:{stem}}}" for stem in some)
+            lines.append(rf"\setting{{{figures}}}{{{_tex_words(words)}}}")
     return "\n".join(lines) + "\n"
+
+
+def _tex_words(words: str) -> str:
+    """Words as TeX: powers and one-letter names in italics, an equals sign after the latter."""
+    text = words.replace("%", r"\%").replace("_", " ")
+    text = re.sub(r"([\d.]+)\^(\w)", r"$\1^\2$", text)
+    return re.sub(r"(^|; )([a-zA-Z]) ", r"\1$\2=$\\,", text)
 
 
 def _tex(text: str) -> str:
