@@ -4,6 +4,7 @@ A model is a vector theta = (W1, then W2 unless tied, b, then c if biased), flat
 Training and comparing use different scrambles of the sample, so that no model lives off the rows it was fitted to.
 """
 
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,21 @@ import torch
 from numpy.typing import NDArray
 
 from toymodels import streams
-from toymodels.checks import require
+from toymodels.checks import count, require
 from toymodels.engine import hidden
 from toymodels.samples import stratified
 
 Array = NDArray[np.float64]
 TRAIN, CHOOSE, MEASURE = 1000, 2000, 3000  # scrambles of samples for training, for choosing and for the numbers given
 ON = 0.25  # a feature uses a neuron with more than this share of its largest positive weight
+PAPER_CODES = {  # the neurons of each feature in the paper's six regimes of ten features in five neurons, and triples
+    "5": [(k,) for k in range(5)],
+    "3 in 2": [(0,), (1,), (2,), (3, 4), (3,), (4,)],
+    "6 in 4": [(0,), (1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4)],
+    "8 in 5": [*combinations(range(4), 3), (0, 4), (1, 4), (2, 4), (3, 4)],
+    "pairs": list(combinations(range(5), 2)),
+    "triples": list(combinations(range(5), 3)),
+}
 
 
 class Problem(NamedTuple):
@@ -211,7 +220,8 @@ def crossing(
     `low` is the lower one at between[0], `high` at between[1]. Both are carried along while the density is bisected on
     an eighth of the rows, then minimised once more there; what is given is where the difference of their losses on the
     same rows, taken 2 % to either side, is zero: crossing [scramble], on rows that neither was trained on. low, high:
-    both branches at the middle. missed: whether the branches did not cross within between.
+    both branches at the middle. kink [scramble]: by how much d ln L / d ln p of `low` exceeds that of `high` there.
+    missed: whether the branches did not cross within between.
     """
     left, right = between
     both = np.stack([low, high])
@@ -225,13 +235,37 @@ def crossing(
         both[wins] = trial[wins]  # a branch is kept from where it is the lower one, and does not end there
         left, right = (middle, right) if wins == 0 else (left, middle)
     both = fit(problem, middle, both, rows // 2, 300, 1e-8, TRAIN + 1)
-    sides, found = (0.98 * middle, 1.02 * middle), []
+    sides, found, kink = (0.98 * middle, 1.02 * middle), [], []
     for k in range(scrambles):
-        first, second = (-np.diff(sampled_loss(problem, p, both, rows, MEASURE + k))[0] for p in sides)
+        losses = [sampled_loss(problem, p, both, rows, MEASURE + k) for p in sides]
+        first, second = (-np.diff(loss)[0] for loss in losses)
         found.append(sides[0] + (sides[1] - sides[0]) * first / (first - second))
+        kink.append((second - first) / np.mean(losses) / np.log(sides[1] / sides[0]))  # at fixed weights: the envelope
     width = between[1] - between[0]
     missed = min(middle - between[0], between[1] - middle) < width / 2 ** (steps - 1)
-    return {"crossing": np.array(found), "low": both[0], "high": both[1], "missed": np.array(missed)}
+    found, kink, missed = map(np.array, (found, kink, missed))
+    return {"crossing": found, "kink": kink, "low": both[0], "high": both[1], "missed": missed}
+
+
+def edge(
+    problem: Problem, low: Array, high: Array, between: tuple[float, float], theta: Array, turns: int = 3
+) -> dict[str, Array]:
+    """Where the regime of `low` gives way to that of `high`: their crossing, which basin hopping tries to undercut.
+
+    In each turn the branches are crossed; hopping at that density starts from both and from theta [candidate,
+    parameter]. If what it finds is lower and has the code of one of them, it takes that one's place. Arrays of the last
+    crossing (see crossing), third: what hopping found there, excess: its loss over the lower branch's, less one.
+    """
+    for turn in range(turns):
+        found = crossing(problem, low, high, between)
+        at, low, high = float(found["crossing"].mean()), found["low"], found["high"]
+        pool = np.concatenate([[low, high], theta])
+        third = hop(problem, at, pool, 3 if turn else 1, 40, 70 + turn)["theta"][0]
+        three = fit(problem, at, np.stack([low, high, third]), 1 << 15, 300)
+        loss, names = measured(problem, at, three)[0], [regime(weights(problem, one)[0]) for one in three]
+        if loss[2] < (1.0 - 2e-4) * loss[:2].min() and names[2] in names[:2]:
+            low, high = (three[2], high) if names[2] == names[0] else (low, three[2])
+    return {**found, "third": three[2], "excess": np.array(loss[2] / loss[:2].min() - 1.0)}
 
 
 def sets(W: Array) -> dict[int, tuple[int, ...]]:
@@ -266,6 +300,11 @@ def coded(problem: Problem, density: float, neurons: list[tuple[int, ...]]) -> A
         W[:, i] = np.where(shared & (users > 1), -1.0 / np.sqrt(len(used)), 0.0)
         W[list(used), i], b[i] = 1.0 / np.sqrt(len(used)), 0.0
     return pack(problem, W, W.T, b)
+
+
+def by_hand(problem: Problem, density: float) -> Array:
+    """`coded` models of PAPER_CODES, [code, parameter]."""
+    return np.stack([coded(problem, density, code) for code in PAPER_CODES.values()])
 
 
 def described(W: Array) -> str:
@@ -368,6 +407,59 @@ def motifs(
     return found
 
 
+def inhibition(problem: Problem, density: float, theta: Array, found: list[Motif], rows: int = 1 << 13) -> Array:
+    """What the motifs' inhibiting neurons do in one model, where the strong feature is on and the weak one off.
+
+    [motif, 3]: mean square of the weak output without that neuron over that with it; mean of what goes into its ReLU
+    (the net interference) with that neuron, and without.
+    """
+    W1, W2, b, c = weights(problem, theta)
+    sample = stratified(len(b), density, rows, MEASURE, problem.absolute)
+    x, weight, answers = sample.rows, sample.weight.reshape(-1), []
+    for a, inhibits, strong, weak in found:
+        only = (x[:, strong] * np.sign(W1[a, strong]) > 0.0) & (x[:, weak] == 0.0)
+        h, w = np.maximum(x[only] @ W1.T + c, 0.0), weight[only] / weight[only].sum()
+        u = h @ W2[weak] + b[weak]
+        without = u - h[:, inhibits] * W2[weak, inhibits]
+        squares = [w @ np.maximum(v, 0.0) ** 2 for v in (without, u)]
+        answers.append((squares[0] / max(squares[1], 1e-12), w @ u, w @ without))
+    return np.array(answers).reshape(-1, 3)
+
+
+def story(problem: Problem, density: float, theta: Array, found: list[Motif], rows: int = 1 << 13) -> Array:
+    """How much of one model the motifs are: its loss without some weights, over its loss, [3].
+
+    Without weights in below a tenth of their neuron's largest; without those by which the motifs' second neurons hold
+    down the weak outputs; without all other negative weights out.
+    """
+    W1, W2, b, c = weights(problem, theta)
+    inhibits = np.zeros(W2.shape, bool)
+    for motif in found:
+        inhibits[motif.weak, motif.inhibits] = True
+    faint = np.abs(W1) < 0.1 * np.abs(W1).max(1, keepdims=True)
+    parts = [(W1, W2), (np.where(faint, 0.0, W1), W2)]
+    parts += [(W1, np.where(drop, 0.0, W2)) for drop in (inhibits, (W2 < 0.0) & ~inhibits)]
+    loss = sampled_loss(problem, density, np.stack([pack(problem, *part, b, c) for part in parts]), rows, MEASURE)
+    return loss[1:] / loss[0]
+
+
+def primary(problem: Problem, density: float, theta: Array, top: float = 0.01, rows: int = 1 << 14) -> Array:
+    """How far each neuron stands for its primary feature, the one of its largest abs(W1). [3, hidden]
+
+    How often that feature is on in the neuron's strongest activations (the share `top` of those above 0), how often in
+    all of them, and the second largest abs(W1) over the largest.
+    """
+    W1, _, b, c = weights(problem, theta)
+    sample = stratified(len(b), density, rows, MEASURE, problem.absolute)
+    h, size = np.maximum(sample.rows @ W1.T + c, 0.0), np.sort(np.abs(W1), 1)
+    order = np.argsort(-h, 0)
+    on = np.take_along_axis(sample.rows[:, np.abs(W1).argmax(1)] != 0.0, order, 0)
+    mass = sample.weight.reshape(-1)[order] * (np.take_along_axis(h, order, 0) > 0.0)
+    mass /= mass.sum(0)
+    strong = mass * (mass.cumsum(0) <= max(top, mass[0].max()))
+    return np.stack([(strong * on).sum(0) / strong.sum(0), (mass * on).sum(0), size[:, -2] / size[:, -1]])
+
+
 def trained(
     problem: Problem,
     density: float,
@@ -405,3 +497,27 @@ def difference(
     both = np.stack([theta, other])
     gains = np.array([-np.diff(sampled_loss(problem, density, both, rows, MEASURE + k))[0] for k in range(scrambles)])
     return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(scrambles))
+
+
+def folded_loss(Z: int, epsilon: float, points: int = 2000) -> float:
+    """Mean squared error, summed over x and y, of two dense U[0, 1) values kept in one number (the paper's appendix).
+
+    t = (floor(Zx) + y) / Z, the steps of the floor as ramps that take a share `epsilon` of each of the Z cells of x;
+    read back as the middle of the cell and as y. By the midpoint rule on points × points values. Keeping one value and
+    the mean of the other costs 1/12. Raises ValueError for Z below 1 or epsilon outside (0, 1).
+    """
+    count("Z", Z)
+    require(0.0 < epsilon < 1.0, "epsilon", epsilon, "a number between 0 and 1")
+    x, y = np.meshgrid(*[(np.arange(points) + 0.5) / points] * 2, indexing="ij", sparse=True)
+
+    def ramp(inside: Array, level: Array) -> Array:
+        return np.where(level < Z - 1, np.clip((inside - (1.0 - epsilon)) / epsilon, 0.0, 1.0), 0.0)
+
+    cell = np.floor(Z * x)
+    t = cell + ramp(Z * x - cell, cell) + y * (1.0 - epsilon)
+    level = np.minimum(np.floor(t), Z - 1)
+    inside = t - level
+    between = ramp(inside, level)
+    x_hat = (level + 0.5 + between) / Z
+    y_hat = np.where(between > 0.0, 1.0 - between, np.minimum(inside / (1.0 - epsilon), 1.0))
+    return float(np.mean((x - x_hat) ** 2 + (y - y_hat) ** 2))

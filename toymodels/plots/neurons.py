@@ -4,7 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from toymodels.plots.base import TEXT_WIDTH
 
 FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
 MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons
@@ -80,3 +83,27 @@ def neuron_graph(axes: Axes, W1: NDArray, W2: NDArray, names: list[int] | None =
     axes.set_xlim(-0.5, 2.5)
     axes.set_ylim(0, 1)
     axes.axis("off")
+
+
+def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
+    """Heat map and stack plot of tied weights W[p] [hidden, feature] for each density p, two densities a row.
+
+    Monosemantic neurons come first (on white), then polysemantic ones (on grey), each by their largest feature.
+    """
+    rows = -(-len(W) // 2)
+    figure, panels = plt.subplots(
+        rows, 4, figsize=(TEXT_WIDTH, 2.0 * rows), width_ratios=[1, 1.9, 1, 1.9], layout="constrained", squeeze=False
+    )
+    for (left, right), (p, w) in zip(panels.reshape(-1, 2), W.items(), strict=False):
+        shade = polysemantic(np.maximum(w, 0.0)).astype(float)
+        order = np.lexsort((np.maximum(w, 0.0).argmax(1), shade))
+        heat(left, w[order].T.clip(-1.2, 1.2))
+        stack(right, w[order].clip(-1.2), shade=shade[order])
+        left.set_title(f"$p = {p:g}$", fontsize=9)
+        right.set_title(titles[p], fontsize=9)
+        left.set_xlabel("neuron", fontsize=8)
+        left.set_ylabel("feature", fontsize=8)
+        left.set_yticks(range(w.shape[1]), range(w.shape[1]), fontsize=7)
+        right.set_xlabel("neuron", fontsize=8)
+        right.tick_params(labelsize=7)
+    return figure
