@@ -252,11 +252,11 @@ def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, 
     d, space = theta.size, _space(hidden, importance.size)
     gradient, new_gradient, new_theta, step = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
     steps, changes = np.empty((MEMORY, d)), np.empty((MEMORY, d))
-    products, factor = np.empty(MEMORY), np.empty(MEMORY)
+    products, squares, factor = np.empty(MEMORY), np.empty(MEMORY), np.empty(MEMORY)
     loss = on_rows(theta, gradient, x, weight, importance, hidden, tied, biased, absolute, space)
     stored, quiet, used = 0, 0, 0
     while used < iterations and quiet < 5:
-        _direction(gradient, steps, changes, products, stored, step, factor)
+        _direction(gradient, steps, changes, products, squares, stored, step, factor)
         slope, largest = _dot(step, gradient), 0.0
         for i in range(d):
             largest = max(largest, abs(step[i]))
@@ -276,7 +276,7 @@ def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, 
                 break
             stored = 0  # once more, without the past
             continue
-        stored = _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, stored)
+        stored = _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, squares, stored)
         quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
         loss = new_loss
     return loss, used
