@@ -1,5 +1,6 @@
 """FINDINGS.tex and README.md say what figures/numbers.json says, and nothing by hand."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -73,6 +74,16 @@ def test_readme_numbers_are_the_recorded_ones():
     assert len(quoted) >= 5
     for text, key in quoted:
         assert text == NUMBERS[key]["text"], key
+
+
+def test_readme_counts_the_claims_and_the_package_as_they_are():
+    spec = importlib.util.spec_from_file_location("fill_readme", ROOT / "scripts" / "fill_readme.py")
+    fill_readme = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fill_readme)
+    assert fill_readme.claims(TEX) in README
+    assert fill_readme.size() in README
+    counted = [int(n) for n in re.findall(r"^\| [^|]+ \| (\d+) \|", fill_readme.claims(TEX), re.MULTILINE)]
+    assert sum(counted) == len(re.findall(r"^\\claim\{", TEX, re.MULTILINE))
 
 
 def test_readme_code_runs():
