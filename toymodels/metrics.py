@@ -28,18 +28,22 @@ def feature_norms(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor,
     return torch.linalg.vector_norm(W, dim=-2)
 
 
+def _directions(W: Tensor) -> Tensor:
+    """Ŵ_i as columns; 0 where W_i = 0."""
+    norms = feature_norms(W)
+    return W / torch.where(norms > 0, norms, 1.0).unsqueeze(-2)
+
+
 def _overlaps(W: Tensor) -> Tensor:
     """(Ŵ_i · W_j)², row i the direction, column j the vector; 0 where W_i = 0."""
-    norms = feature_norms(W)
-    direction = W / torch.where(norms > 0, norms, 1.0).unsqueeze(-2)
+    direction = _directions(W)
     return (direction.mT @ W).square()
 
 
 @of_weights
 def cosines(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance feature feature"]:
     """Ŵ_i · Ŵ_j, 1 on the diagonal; 0 where W_i = 0."""
-    norms = feature_norms(W)
-    direction = W / torch.where(norms > 0, norms, 1.0).unsqueeze(-2)
+    direction = _directions(W)
     return direction.mT @ direction
 
 
