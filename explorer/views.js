@@ -369,7 +369,7 @@
     const g = does.fit(), f = found[chosen], [w1, w2] = f.W[0], b = f.b, wide = g.w / 3;
     $('chosen').textContent = `in ${NAMES(f)}`;
     [['only feature 1 on', [1, 0]], ['only feature 2 on', [0, 1]], ['both on', [1, 1]]].forEach(([title, x], k) => {
-      const left = k * wide + 4, zero = 104, unit = 56, h = w1 * x[0] + w2 * x[1], u = [w1 * h + b[0], w2 * h + b[1]];
+      const left = k * wide + 4, zero = 97, unit = 52, h = w1 * x[0] + w2 * x[1], u = [w1 * h + b[0], w2 * h + b[1]];
       g.text(wide < 125 ? title.replace('feature ', '').replace('only ', '') : title, left, 14, { halo: null, weight: 650, size: 12 });
       g.path([[left, zero + 0.5], [left + wide - 14, zero + 0.5]], theme.soft, 1);
       for (const i of [0, 1]) {

@@ -97,6 +97,20 @@ def fit(
     return theta
 
 
+def polished(
+    problem: Problem,
+    density: float,
+    theta: Array,
+    rows: int,
+    iterations: int,
+    measure: int = 1 << 17,
+    tolerance: float = 1e-6,
+) -> dict[str, Array]:
+    """theta [instance, parameter] after L-BFGS, and its loss on `measure` rows: `fit` and `measured` for chunks.run."""
+    theta = fit(problem, density, theta, rows, iterations, tolerance)
+    return {"theta": theta, "loss": measured(problem, density, theta, measure)[0]}
+
+
 def race(
     problem: Problem, density: float, number: int, seed: int, first: int = 0, near: float = 1.03
 ) -> dict[str, Array]:
