@@ -81,6 +81,7 @@ def test_show_is_a_frame_that_carries_its_state():
     text = explorer.show("preset=pairs")._repr_html_()
     assert text.startswith("<iframe srcdoc=")
     linked = explorer.show("view=one&p=0.3", linked=True)._repr_html_()
+    assert repr(explorer.show("preset=pairs")) == "Frame('preset=pairs')", "no address: a notebook's bytes repeat"
     assert linked.count("../docs/index.html#view=one&amp;p=0.3") == 2
     assert len(linked) < 500
     assert "data-state=&quot;preset=pairs&quot;" in text

@@ -214,6 +214,9 @@ class Frame:
         self.state, self.height, self.linked = state, count("height", height, least=100), linked
         self.source = page(state)
 
+    def __repr__(self) -> str:  # without an address, so that a notebook's bytes repeat
+        return f"Frame({self.state!r})"
+
     def _repr_html_(self) -> str:
         look = f'style="width:100%;height:{self.height}px;border:0" title="Explorer"'
         if self.linked:
