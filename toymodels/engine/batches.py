@@ -7,7 +7,7 @@ overlap are what the compiler vectorises.
 import numpy as np
 from numba import prange
 
-from toymodels.engine.compiled import ONE, ZERO, fast, parallel
+from toymodels.engine.compiled import ONE, ZERO, allocating, fast, parallel
 from toymodels.engine.draws import STEP, mixed, unit
 
 ROWS = 64  # examples handled together: the inner loops run over them and vectorise
@@ -80,7 +80,7 @@ def _add_slopes(h, error, d_h, x, sums_W):
                 sums_W[a, i, r] += h[a, r] * error[i, r] + d_h[a, r] * x[i, r]
 
 
-@fast
+@allocating
 def _some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b):
     """Writes loss and gradients of the instances `some`, which share working space."""
     hidden, n = W.shape[1:]

@@ -42,5 +42,8 @@ def _cached(**options: object) -> Callable:
 
 
 # No fastmath: strict arithmetic gives the same bits however the compiler inlines, so runs repeat exactly.
-fast = _cached(inline="never")
+# fast: without reference counts, which cost as much as the arithmetic of a small model (every array of a tuple that is
+# unpacked is counted, and atomically). Such a function may neither make arrays, which does not compile, nor return one.
+fast = _cached(inline="never", _nrt=False)
+allocating = _cached(inline="never")
 parallel = _cached(parallel=True)  # compiles slowly: for the loop over instances alone

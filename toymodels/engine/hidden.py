@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from toymodels.engine.compiled import ONE, ZERO, fast
+from toymodels.engine.compiled import ONE, ZERO, allocating, fast
 from toymodels.engine.draws import STEP, mixed
 from toymodels.engine.lbfgs import LONGEST_STEP, MEMORY, SUFFICIENT, _accept, _direction, _dot, _shorter
 
@@ -106,35 +106,35 @@ def _empty_lanes(lanes, total):
             total[a, i] += part
 
 
-@fast
+@allocating
 def _lanes(rows, columns, width):
     return np.zeros((rows, columns, width), np.float32)
 
 
-@fast
+@allocating
 def _space(hidden, n):
-    """Working space: x, weight, h, out, d_h; lanes of squares, of b, of c, of W1 and of W2."""
+    """Working space: x, weight, h, out, d_h, no biases; lanes of squares, of b, of c, of W1 and of W2."""
     x, weight = np.empty((n, ROWS), np.float32), np.empty(ROWS, np.float32)
     h, d_h, out = np.empty((hidden, ROWS), np.float32), np.empty((hidden, ROWS), np.float32), np.empty_like(x)
     values = _lanes(n, 1, ROWS), _lanes(n, 1, ROWS), _lanes(hidden, 1, ROWS)
-    return x, weight, h, out, d_h, *values, _lanes(hidden, n, 16), _lanes(n, hidden, 16)
+    return x, weight, h, out, d_h, np.zeros(hidden, np.float32), *values, _lanes(hidden, n, 16), _lanes(n, hidden, 16)
 
 
 @fast
 def _block(x, weight, W1, c, W2, b, importance, absolute, space):
     """Adds loss and gradient of one block of rows to the lanes."""
-    _, _, h, out, d_h, squares, sums_b, sums_c, sums_1, sums_2 = space
+    _, _, h, out, d_h, nothing, squares, sums_b, sums_c, sums_1, sums_2 = space
     _multiply(W1, x, c, h)
     _rectify(h)
     _multiply(W2, h, b, out)
     _errors(out, x, weight, importance, absolute, squares[:, 0], sums_b[:, 0])
-    _multiply(W2.T, out, np.zeros_like(c), d_h)
+    _multiply(W2.T, out, nothing, d_h)
     _through_relu(d_h, h, sums_c[:, 0])
     _add_products(out, h, sums_2)
     _add_products(d_h, x, sums_1)
 
 
-@fast
+@allocating
 def _unpack(theta, hidden, n, tied, biased):
     """W1, c, W2, b in float32 of theta = (W1, W2 unless tied, b, c if biased), flattened."""
     size = hidden * n
@@ -146,10 +146,10 @@ def _unpack(theta, hidden, n, tied, biased):
     return W1, c, W2, single[at : at + n]
 
 
-@fast
+@allocating
 def _collect(gradient, hidden, n, tied, biased, space):
     """Empties the lanes; adds to the gradient by theta, and returns the loss."""
-    _, _, _, _, _, squares, sums_b, sums_c, sums_1, sums_2 = space
+    _, _, _, _, _, _, squares, sums_b, sums_c, sums_1, sums_2 = space
     size = hidden * n
     d_1, d_2 = np.zeros((hidden, n)), np.zeros((n, hidden))
     d_b, d_c, loss = np.zeros((n, 1)), np.zeros((hidden, 1)), np.zeros((n, 1))
@@ -173,7 +173,7 @@ def _collect(gradient, hidden, n, tied, biased, space):
     return total
 
 
-@fast
+@allocating
 def on_rows(theta, gradient, x, weight, importance, hidden, tied, biased, absolute, space):
     """Loss Σ_r weight_r Σ_i I_i (target - y)² of weighted rows x [block, feature, ROWS]; writes the gradient."""
     n = importance.size
@@ -186,7 +186,7 @@ def on_rows(theta, gradient, x, weight, importance, hidden, tied, biased, absolu
     return loss
 
 
-@fast
+@allocating
 def on_fresh_rows(
     theta, gradient, seed, start, batch, density, signed, importance, hidden, tied, biased, absolute, space
 ):
@@ -202,7 +202,7 @@ def on_fresh_rows(
     return loss
 
 
-@fast
+@allocating
 def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
     """Loss [instance] and gradient [instance, parameter] at theta on the same weighted rows."""
     loss, gradient = np.empty(len(theta)), np.empty_like(theta)
@@ -212,7 +212,7 @@ def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
     return loss, gradient
 
 
-@fast
+@allocating
 def adam(theta, seeds, start, density, signed, importance, hidden, tied, biased, absolute, batch, rates, decay):
     """Adam(W) in place on fresh batches, one step for each of rates; seeds [instance]. Returns the last losses."""
     last = np.empty(len(theta))
@@ -246,7 +246,7 @@ def adam(theta, seeds, start, density, signed, importance, hidden, tied, biased,
     return last
 
 
-@fast
+@allocating
 def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance):
     """L-BFGS from theta, in place; returns the loss and the iterations used."""
     d, space = theta.size, _space(hidden, importance.size)
@@ -282,7 +282,7 @@ def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, 
     return loss, used
 
 
-@fast
+@allocating
 def minimise(theta, x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance):
     """L-BFGS on the same weighted rows for every row of theta, in place; loss [instance], iterations used [instance].
 

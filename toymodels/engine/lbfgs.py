@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import prange
 
-from toymodels.engine.compiled import fast, parallel
+from toymodels.engine.compiled import allocating, fast, parallel
 from toymodels.engine.mixture import mixture_loss_and_gradient, working_space
 
 MEMORY = 10  # pairs of steps and gradient changes kept
@@ -21,7 +21,7 @@ SUFFICIENT = 1e-4  # Armijo constant
 REFRESH, MARGIN = 20, 0.05
 
 
-@fast
+@allocating
 def _views(theta, hidden, n):
     """W and b of theta = (W, b), flattened."""
     return theta[: hidden * n].reshape(hidden, n), theta[hidden * n :]
@@ -114,7 +114,7 @@ def _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, 
     return stored
 
 
-@fast
+@allocating
 def _minimise_one(W, b, task, iterations, tolerance):
     """L-BFGS from W and b, in place; returns the loss and the iterations used. task: see _evaluate."""
     hidden, n = W.shape

@@ -4,12 +4,12 @@ import numpy as np
 from numba import prange
 
 from toymodels.engine import closed
-from toymodels.engine.compiled import fast, parallel
+from toymodels.engine.compiled import allocating, fast, parallel
 from toymodels.engine.linear import linear_loss_and_gradient
 from toymodels.engine.series import loss_and_gradient, work_size
 
 
-@fast
+@allocating
 def working_space(states, hidden, n, margin):
     """Frames [state, output, 4] of the series, gradients by W and b in one state, and what the losses work in."""
     frames = np.zeros((states, n, 4))
@@ -75,7 +75,7 @@ def mixture_loss_and_gradient(W, b, chance, density, importance, relu, mean, ter
     return loss
 
 
-@fast
+@allocating
 def _one_instance(W, b, chance, density, importance, terms, d_W, d_b):
     """mixture_loss_and_gradient of a ReLU model in working space of its own."""
     space = working_space(chance.size, *W.shape, 0.0)
