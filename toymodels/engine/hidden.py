@@ -65,10 +65,10 @@ def _errors(out, x, weight, importance, absolute, squares, sums):
             u, target = out[i, r], abs(x[i, r]) if absolute else x[i, r]
             miss = max(u, NONE) - target
             share = scale * weight[r] * miss
-            squares[i, r] += share * miss
+            squares[i, ZERO, r] += share * miss
             slope = DOUBLE * share if u > NONE else NONE
             out[i, r] = slope
-            sums[i, r] += slope
+            sums[i, ZERO, r] += slope
 
 
 @fast
@@ -77,7 +77,7 @@ def _through_relu(d_h, h, sums):
         for r in range(ZERO, END):
             slope = d_h[a, r] if h[a, r] > NONE else NONE
             d_h[a, r] = slope
-            sums[a, r] += slope
+            sums[a, ZERO, r] += slope
 
 
 @fast
@@ -127,9 +127,9 @@ def _block(x, weight, W1, c, W2, b, importance, absolute, space):
     _multiply(W1, x, c, h)
     _rectify(h)
     _multiply(W2, h, b, out)
-    _errors(out, x, weight, importance, absolute, squares[:, 0], sums_b[:, 0])
+    _errors(out, x, weight, importance, absolute, squares, sums_b)
     _multiply(W2.T, out, nothing, d_h)
-    _through_relu(d_h, h, sums_c[:, 0])
+    _through_relu(d_h, h, sums_c)
     _add_products(out, h, sums_2)
     _add_products(d_h, x, sums_1)
 
