@@ -8,6 +8,8 @@ mixture     the same for data with states: a sum over independent features
 lbfgs       L-BFGS on these losses, each model to convergence on its own
 batches     the loss on a batch that is drawn as it goes
 draws       random numbers inside compiled loops
+hidden      models with a hidden ReLU: loss and gradient on rows, Adam, L-BFGS
+dense       one large model on batches, by matrix products
 autograd    a compiled loss as a differentiable PyTorch function
 
 The face of the package derives, checks and explains; every loop here has an oracle there in plain PyTorch.

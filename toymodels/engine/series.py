@@ -14,20 +14,21 @@ from toymodels.engine.linear import gram_to_weights
 TINY = 1e-7  # G_ii below this is treated as this: moves the loss by less than 1e-7 p, avoids 0/0
 GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss-Legendre nodes at 1/2 ± GAUSS: exact for cubics
 
+NEAR = 0.02  # θ below which ψ(θ) is its power series
 BLOCK = 16  # Fourier terms handled together: the working space stays in cache and the loops over it vectorise
 # Working space, flat, in rows of BLOCK numbers. First those of one output and of the feature at hand, which begin at
 # constants: so the compiler sees that they do not overlap. Φ_k is later times its weight; the last four are turns.
 PHASE_RE, PHASE_IM, RUN_RE, RUN_IM, PHI, COEF, FACTOR_RE, FACTOR_IM, SLOPE_RE, SLOPE_IM, BEFORE_RE, BEFORE_IM = (
     np.uint64(BLOCK * row) for row in range(12)
 )
-FEATURE, SHIFT, MIDDLE, HALF_WIDTH = (np.uint64(BLOCK * row) for row in (12, 15, 18, 21))
-HEAD = 24 * BLOCK
+FEATURE, SHIFT, MIDDLE, HALF_WIDTH, INVERSE = (np.uint64(BLOCK * row) for row in (12, 15, 18, 21, 24))
+HEAD = 25 * BLOCK
 # Then for each feature: its turns, factor of the characteristic function φ, ψ', and product of the factors before it.
 SPACE = 9 * BLOCK
 # Turns: rows cos and sin of step, 2 step, ... BLOCK step, and cos and sin of where the block begins.
 COS, SIN, BEGIN, TURNS = (np.uint64(BLOCK * row) for row in range(4))
 KEPT = np.uint64(6 * BLOCK)  # rows of the feature at hand that are kept for the way back
-ALL = np.uint64(BLOCK)
+ALL, HALF, QUARTER = np.uint64(BLOCK), np.uint64(BLOCK // 2), np.uint64(BLOCK // 4)
 
 
 @njit(inline="always")
@@ -176,7 +177,7 @@ def _curvature_series(first, u, low, length, gain, p, work):
 
 
 @fast
-def _begin_block(p_none, work):
+def _begin_block(first, p_none, work):
     """e^{-iωA} for the block, with which the running product starts; Φ starts with the part of no other active."""
     c0, s0 = work[SHIFT + BEGIN], work[SHIFT + BEGIN + ONE]
     c = s = 0.0
@@ -188,41 +189,65 @@ def _begin_block(p_none, work):
         work[RUN_RE + k] = c
         work[RUN_IM + k] = s
         work[PHI + k] = -p_none * c
+        work[INVERSE + k] = 1.0 / (first + float(k) + 1.0)
     work[SHIFT + BEGIN], work[SHIFT + BEGIN + ONE] = c, s
+
+
+def _factors_with(near):
+    """Factor 1 - p + pψ(θ) of φ and ψ'(θ), ψ(θ) = (e^{iθ} - 1)/(iθ), at θ = step × (first + 1), step × (first + 2), ...
+
+    Multiplies the running product by the factor, and takes the part in which only this feature is active off Φ.
+    near: with the power series of ψ where θ is small; without them it is a quarter faster.
+    """
+
+    @fast
+    def factors(step, first, p, one, work, at):
+        for k in range(ZERO, BEGIN):
+            work[FEATURE + k] = work[at + k]
+        c0, s0, per_step = work[at + BEGIN], work[at + BEGIN + ONE], 1.0 / step
+        c = s = 0.0
+        for k in range(ZERO, ALL):
+            c = c0 * work[FEATURE + COS + k] - s0 * work[FEATURE + SIN + k]
+            s = s0 * work[FEATURE + COS + k] + c0 * work[FEATURE + SIN + k]
+            t = step * (first + float(k) + 1.0)
+            inv = per_step * work[INVERSE + k]
+            psi_re, psi_im = s * inv, (1.0 - c) * inv
+            slope_re, slope_im = (c - psi_re) * inv, (s - psi_im) * inv
+            if near:
+                t2 = t * t
+                small = t2 < NEAR * NEAR
+                psi_re = 1.0 - t2 * (1 / 6) * (1.0 - t2 * (1 / 20)) if small else psi_re
+                psi_im = t * (1 / 2) * (1.0 - t2 * (1 / 12) * (1.0 - t2 * (1 / 30))) if small else psi_im
+                slope_re = -t * (1 / 3) * (1.0 - t2 * (1 / 10)) if small else slope_re
+                slope_im = 0.5 - t2 * (1 / 8) * (1.0 - t2 * (1 / 18)) if small else slope_im
+            work[SLOPE_RE + k] = slope_re
+            work[SLOPE_IM + k] = slope_im
+            f_re, f_im = 1.0 - p + p * psi_re, p * psi_im
+            work[FACTOR_RE + k] = f_re
+            work[FACTOR_IM + k] = f_im
+            work[PHI + k] -= one * (psi_re * work[PHASE_RE + k] - psi_im * work[PHASE_IM + k])
+            re, im = work[RUN_RE + k], work[RUN_IM + k]
+            work[BEFORE_RE + k] = re
+            work[BEFORE_IM + k] = im
+            work[RUN_RE + k] = re * f_re - im * f_im
+            work[RUN_IM + k] = re * f_im + im * f_re
+        for k in range(ZERO, KEPT):
+            work[at + TURNS + k] = work[FACTOR_RE + k]
+        work[at + BEGIN] = c
+        work[at + BEGIN + ONE] = s
+
+    return factors
+
+
+_factors_near, _factors_far = _factors_with(True), _factors_with(False)
 
 
 @fast
 def _factors(step, first, p, one, work, at):
-    """Factor 1 - p + pψ(θ) of φ and ψ'(θ), ψ(θ) = (e^{iθ} - 1)/(iθ), at θ = step × (first + 1), step × (first + 2), ...
-
-    Multiplies the running product by the factor, and takes the part in which only this feature is active off Φ.
-    """
-    for k in range(ZERO, TURNS):
-        work[FEATURE + k] = work[at + k]
-    c0, s0 = work[FEATURE + BEGIN], work[FEATURE + BEGIN + ONE]
-    c = s = 0.0
-    for k in range(ZERO, ALL):
-        c = c0 * work[FEATURE + COS + k] - s0 * work[FEATURE + SIN + k]
-        s = s0 * work[FEATURE + COS + k] + c0 * work[FEATURE + SIN + k]
-        t = step * (first + float(k) + 1.0)
-        t2, inv, small = t * t, 1.0 / t, t * t < 4e-4
-        psi_re = 1.0 - t2 * (1 / 6) * (1.0 - t2 * (1 / 20)) if small else s * inv
-        psi_im = t * (1 / 2) * (1.0 - t2 * (1 / 12) * (1.0 - t2 * (1 / 30))) if small else (1.0 - c) * inv
-        work[SLOPE_RE + k] = -t * (1 / 3) * (1.0 - t2 * (1 / 10)) if small else (c - psi_re) * inv
-        work[SLOPE_IM + k] = 0.5 - t2 * (1 / 8) * (1.0 - t2 * (1 / 18)) if small else (s - psi_im) * inv
-        f_re, f_im = 1.0 - p + p * psi_re, p * psi_im
-        work[FACTOR_RE + k] = f_re
-        work[FACTOR_IM + k] = f_im
-        work[PHI + k] -= one * (psi_re * work[PHASE_RE + k] - psi_im * work[PHASE_IM + k])
-        re, im = work[RUN_RE + k], work[RUN_IM + k]
-        work[BEFORE_RE + k] = re
-        work[BEFORE_IM + k] = im
-        work[RUN_RE + k] = re * f_re - im * f_im
-        work[RUN_IM + k] = re * f_im + im * f_re
-    for k in range(ZERO, KEPT):
-        work[at + TURNS + k] = work[FACTOR_RE + k]
-    work[at + BEGIN] = c
-    work[at + BEGIN + ONE] = s
+    if abs(step) * (first + 1.0) < NEAR:
+        _factors_near(step, first, p, one, work, at)
+    else:
+        _factors_far(step, first, p, one, work, at)
 
 
 @fast
@@ -230,16 +255,20 @@ def _slope_by_gram(p, one, work, at):
     """Σ_k of the block's terms differentiated by G_ij; the running product becomes that of the factors from j on."""
     for k in range(ZERO, KEPT):
         work[FACTOR_RE + k] = work[at + TURNS + k]
-    total = 0.0
     for k in range(ZERO, ALL):
         run_re, run_im = work[RUN_RE + k], work[RUN_IM + k]
         re = p * (work[BEFORE_RE + k] * run_re - work[BEFORE_IM + k] * run_im) - one * work[PHASE_RE + k]
         im = p * (work[BEFORE_RE + k] * run_im + work[BEFORE_IM + k] * run_re) - one * work[PHASE_IM + k]
-        total += work[COEF + k] * (work[SLOPE_RE + k] * re - work[SLOPE_IM + k] * im)
+        work[BEFORE_RE + k] = work[COEF + k] * (work[SLOPE_RE + k] * re - work[SLOPE_IM + k] * im)
         f_re, f_im = work[FACTOR_RE + k], work[FACTOR_IM + k]
         work[RUN_RE + k] = run_re * f_re - run_im * f_im
         work[RUN_IM + k] = run_re * f_im + run_im * f_re
-    return total
+    for k in range(ZERO, HALF):
+        work[BEFORE_RE + k] += work[BEFORE_RE + HALF + k]
+    for k in range(ZERO, QUARTER):
+        work[BEFORE_RE + k] += work[BEFORE_RE + QUARTER + k]
+    a = BEFORE_RE
+    return (work[a] + work[a + ONE]) + (work[a + ONE + ONE] + work[a + ONE + ONE + ONE])
 
 
 @fast
@@ -306,7 +335,7 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     _first_turns(-low * math.pi / length, work, SHIFT)
     for block in range(int(frame[i, 2])):
         first = float(block * BLOCK)
-        _begin_block(p_none, work)
+        _begin_block(first, p_none, work)
         for j in range(n):
             if j != i and p[j] > 0.0:
                 _factors(gram[i, j] * math.pi / length, first, p[j], one[j], work, np.uint64(HEAD + j * SPACE))
