@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import neurons, samples
+from toymodels import absolute, neurons, samples
 from toymodels.engine import hidden
 
 
@@ -72,8 +72,8 @@ def test_numbers_of_sets_run_through_all_of_them():
 
 def test_dedicated_and_monosemantic_models_lose_what_they_ignore():
     p = neurons.Problem(0.8 ** np.arange(8), 4, tied=False, absolute=True)
-    loss, error = neurons.measured(p, 0.3, neurons.monosemantic(p, 0.3), 1 << 13)
-    assert loss[0] == pytest.approx(neurons.monosemantic_loss(p, 0.3), abs=6 * error[0] + 1e-6)
+    loss, error = neurons.measured(p, 0.3, absolute.monosemantic(p, 0.3), 1 << 13)
+    assert loss[0] == pytest.approx(absolute.monosemantic_loss(p, 0.3), abs=6 * error[0] + 1e-6)
 
 
 def test_fresh_rows_are_those_of_the_features():
@@ -164,37 +164,6 @@ def test_branches_cross_where_their_losses_say():
     assert 0.25 < at < 0.7
     assert first == pytest.approx(second, rel=5e-3)
     assert (result["kink"] < -0.05).all()  # `low` is the denser one here: dedicated features, whose loss grows as p
-
-
-def test_the_motif_is_found_where_it_was_put_and_not_without_its_second_neuron():
-    W1, W2 = np.zeros((3, 2)), np.zeros((2, 3))
-    W1[0], W2[:, 0] = (2.0, -0.5), (0.5, 2.0)
-    W1[1, 0], W2[1, 1] = 1.0, -4.0
-    assert neurons.motifs(W1, W2) == [(0, 1, 0, 1)]
-    assert neurons.motifs(W1, np.where([[False] * 3, [False, True, False]], 0.0, W2)) == []
-    two = neurons.Problem(np.ones(2), 3, tied=False, absolute=True)
-    theta, found = neurons.pack(two, W1, W2, np.zeros(2)), neurons.motifs(W1, W2)
-    rise, net, without = neurons.inhibition(two, 0.2, theta, found, 1 << 11).T
-    assert rise > 1e6
-    assert net == pytest.approx(0.0, abs=1e-6)  # 4 x into the weak output, less 4 x
-    assert without == pytest.approx(2.0, rel=0.02)  # 4 x, of mean 1/2
-    faint, inhibits, other = neurons.story(two, 0.2, theta, found, 1 << 11)
-    assert faint == other == 1.0 < inhibits  # nothing faint here, and no other negative weight
-
-
-def test_a_monosemantic_neuron_has_its_primary_feature_alone():
-    p = neurons.Problem(np.ones(4), 4, tied=False, absolute=True)
-    strongest, always, second = neurons.primary(p, 0.2, neurons.monosemantic(p, 0.2), rows=1 << 11)
-    assert strongest == pytest.approx(np.ones(4))
-    assert always == pytest.approx(np.ones(4), abs=1e-4)
-    assert (second == 0.0).all()
-
-
-@pytest.mark.parametrize("Z", [2, 3])
-def test_two_values_folded_into_one_with_steep_ramps_keep_the_rounding_of_one(Z):
-    assert neurons.folded_loss(Z, 1e-3, 500) == pytest.approx(1 / (12 * Z**2), rel=0.03)
-    with pytest.raises(ValueError, match=r"epsilon is 1\.0"):
-        neurons.folded_loss(Z, 1.0)
 
 
 def test_more_is_refused():

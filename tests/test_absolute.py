@@ -1,0 +1,66 @@
+"""Networks that compute absolute values: the monosemantic one, motifs, chains, and compression into one number."""
+
+import numpy as np
+import pytest
+
+from toymodels import absolute, neurons
+
+
+def test_the_motif_is_found_where_it_was_put_and_not_without_its_second_neuron():
+    W1, W2 = np.zeros((3, 2)), np.zeros((2, 3))
+    W1[0], W2[:, 0] = (2.0, -0.5), (0.5, 2.0)
+    W1[1, 0], W2[1, 1] = 1.0, -4.0
+    assert absolute.motifs(W1, W2) == [(0, 1, 0, 1)]
+    assert absolute.motifs(W1, np.where([[False] * 3, [False, True, False]], 0.0, W2)) == []
+    two = neurons.Problem(np.ones(2), 3, tied=False, absolute=True)
+    theta, found = neurons.pack(two, W1, W2, np.zeros(2)), absolute.motifs(W1, W2)
+    rise, net, without = absolute.inhibition(two, 0.2, theta, found, 1 << 11).T
+    assert rise > 1e6
+    assert net == pytest.approx(0.0, abs=1e-6)  # 4 x into the weak output, less 4 x
+    assert without == pytest.approx(2.0, rel=0.02)  # 4 x, of mean 1/2
+    faint, inhibits, other = absolute.story(two, 0.2, theta, found, 1 << 11)
+    assert faint == other == 1.0 < inhibits  # nothing faint here, and no other negative weight
+
+
+def test_a_monosemantic_neuron_has_its_primary_feature_alone():
+    p = neurons.Problem(np.ones(4), 4, tied=False, absolute=True)
+    strongest, always, second = absolute.primary(p, 0.2, absolute.monosemantic(p, 0.2), rows=1 << 11)
+    assert strongest == pytest.approx(np.ones(4))
+    assert always == pytest.approx(np.ones(4), abs=1e-4)
+    assert (second == 0.0).all()
+
+
+@pytest.mark.parametrize("Z", [2, 3])
+def test_two_values_folded_into_one_with_steep_ramps_keep_the_rounding_of_one(Z):
+    assert absolute.folded_loss(Z, 1e-3, 500) == pytest.approx(1 / (12 * Z**2), rel=0.03)
+    with pytest.raises(ValueError, match=r"epsilon is 1\.0"):
+        absolute.folded_loss(Z, 1.0)
+
+
+def test_the_lowest_of_chains_is_compared_on_the_same_rows():
+    p = neurons.Problem(0.8 ** np.arange(4), 4, tied=False, absolute=True)
+    best, other = absolute.monosemantic(p, 0.2), absolute.beginning(p, 1)[1]
+    chains = [{"theta": np.stack([theta]), "loss": np.array([loss])} for theta, loss in ((other, 2.0), (best, 1.0))]
+    found = absolute.lowest(p, [0.2], chains, rows=1 << 10)[0.2]
+    assert (found.ratio, found.error) == (1.0, 0.0)
+    np.testing.assert_array_equal(found.theta, best)
+    chains[0]["loss"][0] = 0.5
+    assert absolute.lowest(p, [0.2], chains, rows=1 << 10)[0.2].ratio > 1.1
+    assert absolute.lowest(p, [0.2], chains, beyond=1e6, rows=1 << 10)[0.2].ratio == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_form_of_solved_models():
+    p = neurons.Problem(np.ones(3), 6, tied=False, absolute=True)
+    solved = absolute.monosemantic(p, 1.0)
+    assert absolute.solved_form(p, solved[None]) == (1.0, 0.0)
+    mixed = absolute.beginning(p, 0)[1]
+    share, error = absolute.solved_form(p, np.stack([solved, mixed]))
+    assert share == 0.5
+    assert error > 0.01
+    assert absolute.solved_form(p, np.zeros((0, solved.size))) == (0.0, 1.0)
+
+
+def test_turning_the_hidden_space_of_a_solved_model_spoils_it():
+    p = neurons.Problem(np.ones(3), 7, tied=False, absolute=True)
+    theta = absolute.beginning(p, 0)[0]
+    assert absolute.turned(p, 1.0, theta, 3, np.random.default_rng(0)) > 10.0
