@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ def start(instances: int = 2) -> tm.ReLUModel:
     return tm.ReLUModel(5, 2, instances, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+FEATURES, NOW = tm.SparseFeatures(5, 0.3), torch.zeros(2, dtype=torch.int64)
 OBJECTIVE = tm.PopulationLoss(tm.SparseFeatures(5, 0.3), torch.ones(5))
 
 
@@ -39,6 +42,35 @@ def test_learning_in_chunks_is_learning():
     noisy = [dynamics.learn(features, 2, 2, 0, at, 0.1, batch=16) for _ in range(2)]
     assert np.array_equal(noisy[0]["W"], noisy[1]["W"])
     assert not np.allclose(noisy[0]["W"][-1], parts[0]["W"][-1], atol=1e-3)
+
+
+def test_named_settings_are_learnt_with_each_of_their_seeds():
+    setting = {"features": tm.SparseFeatures(5, 0.3), "n_hidden": 2, "number": 2, "at": [1, 4], "lr": 0.1}
+    runs = dynamics.learn_all({"fast": (setting, [3]), 2: ({**setting, "lr": 0.05}, range(2))})
+    alone = dynamics.learn(**{**setting, "lr": 0.05}, seed=1)
+    assert list(runs) == ["fast", 2]
+    assert runs["fast"].W.shape[1] == 2
+    assert np.array_equal(runs[2].W[:, 2:].numpy(), alone["W"])
+
+
+def test_a_kick_starts_from_each_instances_own_record():
+    parts = [dynamics.learn(tm.SparseFeatures(5, 0.3), 2, 400, 0, [1, 400], 0.3)]
+    run = dynamics.joined(parts)
+    record = torch.arange(400) % 2
+    start = dynamics.kicked(run, record, 0.02, seed=1)
+    moved = start["W"] - run.W[record, torch.arange(400)].numpy()
+    assert moved.std() == pytest.approx(0.02, rel=0.05)
+    assert abs(moved).max() < 0.15
+    assert np.array_equal(start["b"], run.b[record, torch.arange(400)].numpy())
+
+
+def test_the_minimum_below_is_below():
+    features = tm.SparseFeatures(5, 0.3)
+    run = dynamics.joined([dynamics.learn(features, 2, 3, 0, [1, 50], 0.1)])
+    below = dynamics.minimum_below(run, features, 2)
+    assert below.shape == (2,)
+    assert (below < run.loss[-1, :2]).all()
+    assert torch.equal(below, dynamics.minimum_below(run, features)[:2])
 
 
 def test_curvatures_are_those_of_each_point():
@@ -122,8 +154,43 @@ def test_a_descent_from_its_plateau():
         assert d.correlation > 0.9
         assert 0 < d.drop_inside < 1
     assert len(dynamics.others_correlation(descents)) == 2
+    found = dynamics.counted(dynamics.descents(run, level=0.25))
+    moves = [len(d.moves) for d in descents]
+    assert found["jumps"].tolist() == [1, 1]
+    assert found["moves"].tolist() == moves
+    assert found["moves_inside"].tolist() == [True] * sum(moves)
+    assert found["empty"].tolist() == [False, False]
+    assert found["largest"].tolist() == found["drops"].tolist() == [d.drops[0] for d in descents]
+    assert found["swaps"].tolist() == [False, False]  # the second feature only falls
+    swap = dataclasses.replace(descents[0], direction=np.array([1, -1]))
+    assert dynamics.counted([swap, descents[1]])["swaps"].tolist() == [True, False]
+    unmoved = dynamics.Trajectory(step, loss, W[:1].expand_as(W), W[:, :, 0])
+    assert dynamics.counted(dynamics.descents(unmoved))["empty"].tolist() == [True, True]
     assert dynamics.first_below(loss, 1.5).tolist() == [int((log_t < 3).sum()), int((log_t < 1.7).sum())]
     assert dynamics.first_below(loss, -1).tolist() == [len(step) - 1] * 2
+
+
+def test_the_height_of_a_plateau():
+    step = torch.tensor(dynamics.log_steps(10_000, 300))
+    log_t = step.double().log10()
+    loss = 3 - torch.sigmoid(20 * (log_t - 1)) - torch.sigmoid(20 * (log_t - 3))  # plateaus at 3, 2 and 1
+    both = torch.stack([loss, 2 * loss], 1)
+    assert np.allclose(dynamics.slowest_loss(step, both, 1.5, 5), [2, 4], atol=0.01)
+    assert np.allclose(dynamics.slowest_loss(step, both, 1.5, 2.5), [2, 2], atol=0.01)
+
+
+def test_a_branch_that_is_taken_again():
+    first = torch.tensor([True] * 12 + [False] * 5)
+    second = torch.tensor([True] * 10 + [False] * 2 + [False] * 3 + [True] * 2)
+    among = torch.tensor([True] * 16 + [False])
+    found = dynamics.repeated(first, second, among)
+    assert found["kept"].sum() == 13
+    assert len(found["kept"]) == 16
+    assert found["no_again"] == 3 / 4
+    assert found["chance"] == pytest.approx(12 / 16 * 11 / 16 + 4 / 16 * 5 / 16)
+    assert found["p_value"] == pytest.approx(0.0632, abs=1e-3)
+    none = dynamics.repeated(first, second, among & False)
+    assert (none["no_again"], len(none["kept"])) == (0, 0)
 
 
 def test_bad_input_is_refused():
@@ -133,6 +200,7 @@ def test_bad_input_is_refused():
         lambda: dynamics.trajectory(start(), OBJECTIVE, [0, 5], -1.0),
         lambda: dynamics.descent(torch.tensor([0, 1, 2]), torch.zeros(3)),
         lambda: dynamics.loss_jumps(torch.tensor([1, 2, 3]), torch.zeros(3), prominence=0.0),
+        lambda: dynamics.kicked(dynamics.joined([dynamics.learn(FEATURES, 2, 2, 0, [1, 2], 0.1)]), NOW, 0.0, 0),
     ):
         with pytest.raises(ValueError, match="allowed"):
             call()

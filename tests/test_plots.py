@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from toymodels import plots
+from toymodels.plots import dynamics
+from toymodels.shares import share
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,39 @@ def test_status_map_names_its_colours():
     plots.feature_status(ax, torch.tensor([1.0, 0.1]), torch.tensor([[1, 1, 0], [2, 2, 1]]))
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["not represented", "dimension of its own", "in superposition"]
+
+
+def test_regimes_and_paths_end_where_the_regimes_end():
+    rows, solid = [["log", "linear", ".", "."], [*"ABCD"]], {tuple("ABCD"): {"projection": "3d"}}
+    _, axes = plt.subplot_mosaic(rows, per_subplot_kw=solid)
+    step = torch.arange(1, 11)
+    W = torch.arange(10.0)[:, None, None, None].expand(10, 2, 3, 6)
+    loss = torch.linspace(2, 0.1, 10)[:, None].expand(10, 2)
+    dynamics.regimes_and_paths(axes, step, loss, W, 1, (1.7, 0.3), [1.0, 3.0, 5.0, 8.0, 10.0])
+    ends = [max(line.get_data_3d()[0].max() for line in axes[letter].lines) for letter in "ABCD"]
+    assert ends == [2.0, 4.0, 7.0, 9.0]  # W counts the records
+    assert [text.get_text() for text in axes["log"].texts] == [*"ABCD"]
+    assert axes["linear"].get_xlim() == (0, 6)
+
+
+def test_one_run_and_its_loss_share_the_steps():
+    _, (top, bottom) = plt.subplots(2)
+    step, D = torch.arange(1, 6), torch.rand(5, 3)
+    dynamics.one_run((top, bottom), step, D, torch.tensor([3.0, 2, 1, 1, 0.5]), np.array([[1, 3]]), "log", (1, 5))
+    assert top.get_xlim() == bottom.get_xlim() == (1, 5)
+    assert bottom.get_ylim() == (0.48, 0.8)
+    assert [len(ax.patches) for ax in (top, bottom)] == [1, 1]
+    assert len(top.lines) == 3
+
+
+def test_lines_of_forms_are_cut_where_the_form_is_missing():
+    _, (left, right) = plt.subplots(1, 2)
+    density = torch.tensor([0.15, 0.2])
+    dynamics.optimum_by_density(left, density, {"one": density, "other": torch.tensor([torch.inf, 0.2])}, 0.17)
+    assert np.isnan(left.lines[1].get_ydata()).tolist() == [True, False]
+    found = [share(torch.tensor([True, True])), share(torch.tensor([True, False]))]
+    dynamics.octahedra_by_density(right, density, {"Adam": found}, 0.17)
+    assert right.containers[0].lines[0].get_ydata().tolist() == [1.0, 0.5]
 
 
 def test_panels_leave_the_callers_settings_alone():

@@ -1,18 +1,22 @@
 """How a model gets to its minimum: trajectories, jumps of features and loss, curvature on the way (section 5)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from scipy.signal import find_peaks, peak_widths
+from scipy.stats import fisher_exact
 from torch import Tensor
 
+from toymodels import chunks
 from toymodels.checks import count, in_range, positive, require
 from toymodels.data import Features
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import dimensionality, feature_norms
+from toymodels.minima import minimise
 from toymodels.models import ReLUModel, ToyModel
 from toymodels.training import OPTIMIZERS, Objective, train
 
@@ -106,6 +110,35 @@ def joined(parts: Iterable[dict[str, np.ndarray]]) -> Trajectory:
     return Trajectory(
         torch.from_numpy(parts[0]["step"]), **{k: torch.from_numpy(v).double() for k, v in beside.items()}
     )
+
+
+def learn_all(
+    settings: dict[str | int, tuple[dict, Sequence[int]]], executor: Executor | None = None
+) -> dict[str | int, Trajectory]:
+    """learn each of the named settings with each of its seeds, as one list for chunks.run; the runs of a name joined.
+
+    settings: name -> (arguments of learn without the seed, seeds). Names that take long are best put first.
+    """
+    tasks = [{**setting, "seed": seed} for setting, seeds in settings.values() for seed in seeds]
+    results = iter(chunks.run(learn, tasks, executor=executor))
+    return {name: joined([next(results) for _ in seeds]) for name, (_, seeds) in settings.items()}
+
+
+def kicked(run: Trajectory, record: Int[Tensor, " instance"], size: float, seed: int) -> dict[str, np.ndarray]:
+    """W and b for learn: each instance as it was at its record, each weight moved by a normal number of deviation size.
+
+    Raises ValueError unless size is above 0.
+    """
+    every = torch.arange(len(record))
+    generator = torch.Generator().manual_seed(seed)
+    kick = positive("size", size) * torch.randn(run.W[0].shape, generator=generator, dtype=torch.float64)
+    return {"W": (run.W[record, every] + kick).numpy(), "b": run.b[record, every].numpy()}
+
+
+def minimum_below(run: Trajectory, features: Features, number: int | None = None) -> Float64[Tensor, " instance"]:
+    """Loss of the minimum below the last record of the first `number` instances (None: of all of them)."""
+    models = ReLUModel.from_weights(run.W[-1, :number], run.b[-1, :number])
+    return minimise(models, features, torch.ones(features.n_features))
 
 
 def log_steps(last: int, number: int) -> list[int]:
@@ -282,6 +315,31 @@ def after_plateau(run: Trajectory, k: int, prominence: float = 0.02, level: floa
     return Descent(first, end, found, inside, active, first + moves, direction, slope, speed, loss, log_step)
 
 
+def descents(run: Trajectory, prominence: float = 0.02, level: float = LEVEL) -> list[Descent]:
+    """after_plateau of every instance."""
+    return [after_plateau(run, k, prominence, level) for k in range(run.loss.shape[1])]
+
+
+def counted(descents: Sequence[Descent]) -> dict[str, np.ndarray]:
+    """What can be counted of one or more descents, by name.
+
+    [run]: jumps and moves (how many), largest (of its drops, 0 without one), swaps (some D_i rises through the level
+    and some falls), time_inside, drop_inside. [jump] of all runs: drops, empty (no move in its window).
+    [crossing] of all runs: moves_inside (in a window).
+    """
+    windows = [(d.moves, *window) for d in descents for window in d.jumps.window]
+    return {
+        "jumps": np.array([len(d.jumps.peak) for d in descents]),
+        "moves": np.array([len(d.moves) for d in descents]),
+        "largest": np.array([max(d.drops, default=0.0) for d in descents]),
+        "swaps": np.array([{-1, 1} <= set(d.direction.tolist()) for d in descents]),
+        **{k: np.array([getattr(d, k) for d in descents]) for k in ("time_inside", "drop_inside")},
+        "drops": np.concatenate([d.drops for d in descents]),
+        "empty": np.array([not ((moves >= left) & (moves <= right)).any() for moves, left, right in windows]),
+        "moves_inside": np.concatenate([d.inside[d.moves] for d in descents]),
+    }
+
+
 def others_correlation(descents: Iterable[Descent], points: int = 60) -> np.ndarray:
     """What `correlation` is by chance: the loss of each run against the features of every other one, both stretched
     to the same length from first to end. [pair]
@@ -302,3 +360,37 @@ def first_below(loss: Float[Tensor, "record instance"], level: float) -> Int[Ten
     """The first record whose loss is below level; the last one where none is."""
     below = loss < level
     return torch.where(below.any(0), below.int().argmax(0), len(loss) - 1)
+
+
+def slowest_loss(
+    step: Tensor, loss: Float[Tensor, "record instance"], lowest: float, highest: float
+) -> Float[np.ndarray, " instance"]:
+    """Height of a plateau: the loss of each run where -d ln L/d ln t is least, of the records from lowest to highest.
+
+    Where no record is between the two, the first one.
+    """
+    values = loss.numpy()
+    pace = -np.gradient(np.log(values), np.log(step.numpy()), axis=0)
+    pace[(values < lowest) | (values > highest)] = np.inf
+    return values[pace.argmin(0), np.arange(values.shape[1])]
+
+
+def repeated(
+    first: Bool[Tensor, " run"], second: Bool[Tensor, " run"], among: Bool[Tensor, " run"]
+) -> dict[str, Bool[Tensor, " some"] | float]:
+    """Do the runs in `among` decide the second time as the first time?
+
+    kept [run in among]: the same both times. chance: the share that would be if the second time did not depend on the
+    first. no_again: of those that said no the first time, the share that does again (0 if there is none).
+    p_value: of Fisher's exact test that the two are independent.
+    """
+    table = [[int((among & (first == x) & (second == y)).sum()) for y in (True, False)] for x in (True, False)]
+    (yes, lost), (won, no) = table
+    runs = max(yes + lost + won + no, 1)
+    a, b = (yes + lost) / runs, (yes + won) / runs
+    return {
+        "kept": (first == second)[among],
+        "chance": a * b + (1 - a) * (1 - b),
+        "no_again": no / max(won + no, 1),
+        "p_value": float(fisher_exact(table)[1]),
+    }

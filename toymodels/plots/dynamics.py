@@ -1,6 +1,8 @@
-"""How models learn: levels and loss over the steps, regimes of a loss curve, paths of features in three dimensions."""
+"""How models learn: levels and loss over the steps, regimes of a loss curve, paths of features in three dimensions,
+and how far the octahedron is the optimum and is found.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,6 +10,8 @@ from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
 from toymodels.plots.base import array
+from toymodels.plots.training import fraction_line
+from toymodels.shares import Share
 
 SET_COLOURS = (("#00441b", "#238b45", "#74c476"), ("#08306b", "#2171b5", "#6baed6"))  # greens one set, blues the other
 
@@ -26,6 +30,46 @@ def shade(ax: Axes, step: Tensor, windows: np.ndarray) -> None:
     steps = array(step)
     for left, right in windows:
         ax.axvspan(steps[left], steps[min(right, len(steps) - 1)], color="0.9", lw=0, zorder=0)
+
+
+def one_run(
+    column: Sequence[Axes],
+    step: Tensor,
+    D: Tensor,
+    loss: Tensor,
+    windows: np.ndarray,
+    scale: str,
+    limits: tuple[float, float],
+) -> None:
+    """D_i [record, feature] in the upper panel, the loss [record] in the lower one, windows of records grey in both.
+
+    scale, limits: of the steps. The range of losses is that near the end.
+    """
+    top, bottom = column
+    for ax in (top, bottom):
+        ax.set(xscale=scale, xlim=limits)
+        shade(ax, step, windows)
+    levels_over_steps(top, step, D)
+    bottom.plot(step, loss, color="C3")
+    low = loss[-1].item()
+    bottom.set(ylim=(low - 0.02, low + 0.3), xlabel="step")
+    top.set_title(f"one run, {scale} time")
+
+
+def counts_by_size(ax: Axes, sizes: Sequence[int], moves: Sequence[float], drops: Sequence[float]) -> None:
+    """Moves of features and drops of the loss a run [size] against the number m of hidden dimensions."""
+    ax.plot(sizes, moves, "o-", label="moves of features")
+    ax.plot(sizes, drops, "o-", label="drops of the loss")
+    ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="$m$ ($n=4m$)", ylabel="a run", ylim=(0, None))
+    ax.minorticks_off()
+    ax.legend()
+
+
+def curvature_over_steps(ax: Axes, step: Sequence[int], lowest: np.ndarray, limits: tuple[float, float]) -> None:
+    """The lowest eigenvalue of the Hessian [record] at some steps."""
+    ax.plot(step, lowest, "o-", ms=2, color="C1")
+    ax.axhline(0, color="0.7", lw=0.6)
+    ax.set(xscale="log", xlim=limits, ylim=(-0.7, 0.05), xlabel="step", ylabel="lowest curvature")
 
 
 def regimes(ax: Axes, edges: Sequence[float], letters: str, height: float = 0.93) -> None:
@@ -51,3 +95,67 @@ def feature_paths(ax: Axes3D, W: Tensor, limit: float = 1.1) -> None:
     ax.set_box_aspect((1, 1, 1), zoom=1.35)
     ax.set(yticks=[-1, 0, 1], zticks=[-1, 0, 1], xticklabels=[], yticklabels=[], zticklabels=[])
     ax.view_init(elev=22, azim=35)
+
+
+def loss_through_regimes(
+    ax: Axes, step: Tensor, loss: Tensor, picked: int, levels: Sequence[float], edges: Sequence[float], letters: str
+) -> None:
+    """loss / p [record, run] over the steps, one run bold, levels dotted, regimes between the edges with letters.
+
+    The scale and the limits of the steps are the caller's.
+    """
+    ax.plot(array(step), array(loss), color="0.8", lw=0.4)
+    ax.plot(array(step), array(loss)[:, picked], color="C0", lw=1.6)
+    for value in levels:
+        ax.axhline(value, color="0.5", lw=0.6, ls=":")
+    ax.set(yscale="log", ylim=(0.08, 2.3), xlabel="step")
+    regimes(ax, edges, letters, 0.99)
+
+
+def regimes_and_paths(
+    axes: Mapping[str, Axes],
+    step: Tensor,
+    loss: Tensor,
+    W: Tensor,
+    picked: int,
+    levels: Sequence[float],
+    edges: Sequence[float],
+) -> None:
+    """Regimes A to D of one run of two sets of three features: its loss, and its features at the end of each.
+
+    axes: by name, "log" and "linear" in time for loss / p [record, run], in which regimes A and B are too short for
+    letters in linear time, and "A" to "D" in space for the paths of W [record, run, 3, feature] up to the end of that
+    regime. picked: the run, among the others in grey. levels: of the plateaus. edges: steps between which the regimes
+    are.
+    """
+    early = [*edges[:-1], 0.6 * edges[-1]]
+    axes["log"].set(xscale="log", xlim=(edges[0], edges[-1]), ylabel="loss / $p$")
+    loss_through_regimes(axes["log"], step, loss, picked, levels, edges, "ABCD")
+    axes["linear"].set(xlim=(0, early[-1]))
+    loss_through_regimes(axes["linear"], step, loss, picked, levels, early, "  CD")
+    axes["linear"].set_yticklabels([])
+    for letter, end in zip("ABCD", edges[1:], strict=True):
+        feature_paths(axes[letter], W[: int((step <= end).sum()), picked])
+        axes[letter].set_title(f"end of {letter}", y=1.02)
+
+
+def optimum_by_density(ax: Axes, density: Tensor, lines: Mapping[str, Tensor], until: float) -> None:
+    """loss / p [density] of forms of solution, as far as they are low; a vertical where the first is lowest no more."""
+    for k, (form, loss) in enumerate(lines.items()):
+        low = np.where(array(loss) < 0.3, array(loss), np.nan)
+        ax.plot(array(density), low, "-", color=f"C{k}", label=form)
+    ax.axvline(until, color="0.7", lw=0.6)
+    ax.set(xlabel="density $p = 1 - S$", ylabel="loss / $p$", xlim=(0.14, 0.25), ylim=(0.135, 0.25))
+    ax.legend(loc="lower right")
+
+
+def octahedra_by_density(ax: Axes, density: Tensor, shares: Mapping[str, Sequence[Share]], until: float) -> None:
+    """Shares [density] of starts of some kinds that end as octahedron, with intervals; until: as above."""
+    for k, (kind, found) in enumerate(shares.items()):
+        ends = [(share.low, share.high) for share in found]
+        fraction_line(ax, density.tolist(), [share.value for share in found], ends, kind, color=f"C{k}")
+    ticks = [0.05, 0.1, 0.15, 0.2, 0.25]
+    ax.set(xlabel="density $p = 1 - S$", ylabel="starts that end as octahedron")
+    ax.set(xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
+    ax.axvline(until, color="0.7", lw=0.6)
+    ax.legend(loc="lower left")
