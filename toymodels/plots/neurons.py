@@ -1,5 +1,7 @@
 """Neurons: heat maps of weights, the paper's stack plots and graphs of neurons."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,7 +9,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from toymodels import absolute
 from toymodels.plots.base import TEXT_WIDTH
+from toymodels.plots.features import SHARING
 
 FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
 MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons
@@ -107,3 +111,29 @@ def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
         right.set_xlabel("neuron", fontsize=8)
         right.tick_params(labelsize=7)
     return figure
+
+
+def model_of_neurons(panels: Sequence[Axes], W1: NDArray, W2: NDArray) -> None:
+    """Stack plots of W1 [hidden, feature] and of W2 [feature, hidden], neuron by neuron, in the first two panels."""
+    for panel, W, title in zip(panels, (W1, W2.T), ("$W_1$, by neuron", "$W_2$, by neuron"), strict=False):
+        stack(panel, W)
+        panel.set_title(title, fontsize=9)
+
+
+def stack_shared(axes: Axes, W1: NDArray, W2: NDArray) -> None:
+    """Stack plot of abs(W1) [hidden, feature], neurons by what they stand for; W2 [feature, hidden].
+
+    Colour of a feature: how much it shares neurons with others. Behind a neuron: the darker, the more polysemantic.
+    """
+    part = absolute.shares(W1, W2)
+    sharing = (part * (1 - part)).sum(0) / np.maximum(part.sum(0), 1e-9)
+    order = np.argsort(part.argmax(1), kind="stable")
+    shade = (absolute.participation(W1) - 1.0) / 2.0
+    colors = [SHARING(float(min(1.0, 1.5 * s))) for s in sharing]
+    stack(axes, W1[order], colors, shade[order], absolute=True)
+
+
+def ratio_line(axes: Axes, found: Mapping[float, absolute.Found], **style: object) -> None:
+    """Loss over the monosemantic model's by density, with its standard error (often smaller than the point)."""
+    ratios, errors = [one.ratio for one in found.values()], [one.error for one in found.values()]
+    axes.errorbar(list(found), ratios, errors, fmt="o-", ms=3.5, **style)
