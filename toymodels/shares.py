@@ -37,11 +37,7 @@ def percent(flags: Flags) -> str:
 
 
 def paired(more: Flags, less: Flags) -> Paired:
-    """Which of two settings the same starts succeed in: their difference start by start, see Paired.
-
-    Raises ValueError for different numbers of starts.
-    """
-    require(len(more) == len(less), "starts of the second setting", len(less), f"{len(more)}, as the first has")
+    """Which of two settings the same starts succeed in: their difference start by start, see Paired."""
     gains, losses = int((more & ~less).sum()), int((less & ~more).sum())
     return Paired(gains, losses, float(binomtest(gains, max(gains + losses, 1)).pvalue))
 
