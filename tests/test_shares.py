@@ -1,24 +1,28 @@
-import math
-
+import numpy as np
 import pytest
 import torch
 
-from toymodels.shares import Paired, clear, interval, paired, percent, share
+from toymodels.shares import Paired, clear, fraction, paired, percent, share
 
 
-def flags(set_, of):
-    return torch.arange(of) < set_
+def test_a_share_and_its_interval():
+    flags = torch.arange(100) < 29
+    found = share(flags)
+    assert found == share(flags.numpy())
+    assert found.value == 0.29
+    assert found.low == pytest.approx(0.2099, abs=1e-3)  # Wilson's formula with z = 1.96
+    assert found.high == pytest.approx(0.3850, abs=1e-3)
+    assert share(flags, 0.5).low > found.low
+    assert share(np.zeros(0, bool)).value == 0
+    with pytest.raises(ValueError, match="confidence"):
+        share(flags, 1.5)
 
 
-def test_share_and_its_wilson_interval_by_hand():
-    assert share(flags(3, 12)) == 0.25
-    n, p, z = 12, 0.25, 1.959964
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    assert interval(flags(3, 12)) == pytest.approx((middle - half, middle + half), abs=1e-6)
-    assert percent(flags(3, 12)) == "25% [9%, 53%]"
-    with pytest.raises(ValueError, match="allowed: at least one"):
-        interval(flags(0, 0))
+def test_fraction_is_the_share_alone_and_percent_prints_it():
+    flags = torch.arange(100) < 29
+    assert fraction(flags) == fraction(flags.view(10, 10)) == share(flags).value
+    assert percent(flags) == "29% [21%, 39%]"
+    assert np.isnan(fraction(flags[:0]))
 
 
 def test_paired_counts_the_starts_that_only_one_setting_has():

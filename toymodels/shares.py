@@ -1,15 +1,40 @@
-"""Shares of starts that succeed: how sure they are, and whether the same starts do better in one of two settings."""
+"""Shares of runs, with the interval that their number leaves open; and whether the same starts do better in one of two
+settings."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import Bool
 from scipy.stats import binomtest
 from torch import Tensor
 
-from toymodels.checks import require
 
-Flags = Bool[Tensor, " start"]  # which of the starts succeed
+class Share(NamedTuple):
+    """A share, and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share(flags: Bool[Tensor, " run"] | Bool[np.ndarray, " run"], confidence: float = 0.95) -> Share:
+    """In which share of runs the flag is set, with Wilson's interval; of no runs, 0 and the interval of one without.
+
+    Raises ValueError for a confidence outside (0, 1).
+    """
+    found, of = int(flags.sum()), max(len(flags), 1)
+    return Share(found / of, *binomtest(found, of).proportion_ci(confidence, "wilson"))
+
+
+def fraction(flags: Bool[Tensor, "*run"]) -> float:
+    """Which share of the flags is set, without an interval; NaN of none."""
+    return flags.double().mean().item()
+
+
+def percent(flags: Bool[Tensor, " run"]) -> str:
+    """share(flags) as it is printed: "40% [30%, 51%]"."""
+    return "{:.0%} [{:.0%}, {:.0%}]".format(*share(flags))
 
 
 class Paired(NamedTuple):
@@ -20,23 +45,7 @@ class Paired(NamedTuple):
     chance: float
 
 
-def share(flags: Flags) -> float:
-    """Fraction of the flags [start] that are set, in [0, 1]; NaN of none."""
-    return flags.double().mean().item()
-
-
-def interval(flags: Flags) -> tuple[float, float]:
-    """95 % Wilson interval of share(flags). Raises ValueError without any flags."""
-    require(len(flags) > 0, "flags", flags, "at least one")
-    return tuple(binomtest(int(flags.sum()), len(flags)).proportion_ci(0.95, "wilson"))
-
-
-def percent(flags: Flags) -> str:
-    """share(flags) with its interval(), as it is printed: " 40% [30%, 51%]"."""
-    return "{:3.0%} [{:.0%}, {:.0%}]".format(share(flags), *interval(flags))
-
-
-def paired(more: Flags, less: Flags) -> Paired:
+def paired(more: Bool[Tensor, " start"], less: Bool[Tensor, " start"]) -> Paired:
     """Which of two settings the same starts succeed in: their difference start by start, see Paired."""
     gains, losses = int((more & ~less).sum()), int((less & ~more).sum())
     return Paired(gains, losses, float(binomtest(gains, max(gains + losses, 1)).pvalue))

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from toymodels.plots.base import array
-from toymodels.shares import interval, share
+from toymodels.shares import share
 
 
 def setting_map(
@@ -73,7 +73,8 @@ def fraction_line(
 
 def success_line(ax: Axes, values: Sequence, flags: Sequence[Tensor], label: str, **look: object) -> Line2D:
     """fraction_line of the share of starts that succeed, from the flags [start] at each of values, 95 % intervals."""
-    return fraction_line(ax, values, list(map(share, flags)), list(map(interval, flags)), label, **look)
+    found = list(map(share, flags))
+    return fraction_line(ax, values, [s.value for s in found], [(s.low, s.high) for s in found], label, **look)
 
 
 def success_by_steps(ax: Axes, steps: Sequence[int], flags: dict[int | None, Sequence[Tensor]]) -> None:
