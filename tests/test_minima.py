@@ -2,6 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
+from toymodels import minima
 
 FEATURES = tm.SparseFeatures(5, torch.tensor([0.5, 0.1], dtype=torch.float64))
 IMPORTANCE = 0.9 ** torch.arange(5, dtype=torch.float64)
@@ -136,3 +137,18 @@ def test_outcomes_of_a_start_that_diverges_is_no_number():
     lost = tm.outcomes(tm.ReLUModel, features, IMPORTANCE, 2, 3, 0, 40, batch=16, optimizer="sgd", lr=1e4)
     diverged = torch.from_numpy(lost["W"]).isfinite().flatten(2).all(-1).logical_not()
     assert (torch.from_numpy(lost["settled"]).isnan() == diverged).all()
+
+
+def test_all_outcomes_keep_their_names_and_say_which_starts_succeed():
+    common = {"kind": tm.ReLUModel, "features": FEATURES, "importance": IMPORTANCE, "n_hidden": 2, "starts": 6}
+    short, long = ({**common, "seed": 4, "steps": steps, "lr": 0.05} for steps in (3, 60))
+    best = search().best_loss
+    found = minima.all_outcomes({"short": {**short, "batch": 16}, "long": long}, best)
+    assert found["short"]["W"].shape == (6, 2, 2, 5)
+    for name, arrays in (("short", tm.outcomes(**short, batch=16)), ("long", tm.outcomes(**long))):
+        assert torch.equal(found[name]["loss"], torch.from_numpy(arrays["loss"]))
+        for flag, key in (("success", "loss"), ("basin", "settled")):
+            rates = tm.success_rate(torch.from_numpy(arrays[key]), best)
+            assert torch.equal(found[name][flag].double().mean(0), rates)
+    assert found["long"]["basin"].any()
+    assert not found["short"]["success"].any()

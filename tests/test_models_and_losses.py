@@ -267,3 +267,16 @@ def test_neurons_by_hand_xavier_and_all_parameters_are_carried(kind, generator):
 def test_inputs_of_a_wrong_shape_are_refused(kind, shape, generator):
     with pytest.raises(ValueError, match=r"x is 'of shape .*; allowed: shape \[2, batch, 3\]"):
         kind(3, 2, 2, generator=generator)(torch.ones(shape))
+
+
+def test_the_noise_scale_is_the_batch_with_as_much_noise_as_gradient(generator):
+    """Independent route: the spread of the gradients of batches of 32 around their mean."""
+    model, features, importance = tm.ReLUModel(4, 2, 3, generator=generator), tm.SparseFeatures(4, 0.4), torch.ones(4)
+    scale = losses.noise_scale(model, features, importance, 20_000, torch.Generator().manual_seed(1))
+    objective = tm.SampledLoss(features, importance, 32, generator=torch.Generator().manual_seed(2))
+    rows = [torch.autograd.grad(objective(model).sum(), [model.W, model.b]) for _ in range(2000)]
+    drawn = torch.stack([torch.cat([d_W.flatten(1), d_b], 1) for d_W, d_b in rows]).double()
+    expected = 32 * drawn.var(0).sum(-1) / drawn.mean(0).square().sum(-1)
+    torch.testing.assert_close(scale, expected, rtol=0.15, atol=0)
+    with pytest.raises(ValueError, match="tasks of features is 2; allowed: 1"):
+        losses.noise_scale(model, tm.SparseFeatures(4, [0.1, 0.4]), importance, 10, generator)

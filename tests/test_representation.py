@@ -126,3 +126,20 @@ def test_another_null_is_used_and_decides(generator):
         tm.represented_features(model, features, null=null.select(torch.arange(3)))
     with pytest.raises(ValueError, match="n_features"):
         tm.represented_features(model, features, null=tm.ReLUModel(6, 2, 200, generator=generator))
+
+
+def test_random_directions_have_unit_norm_and_no_biases(generator):
+    model = representation.random_directions(6, 3, 400, generator)
+    torch.testing.assert_close(tm.feature_norms(model.W), torch.ones(400, 6))
+    assert (model.b == 0).all()
+    assert model.W.mean((0, 2)).abs().max() < 5 / (3 * 2400) ** 0.5  # every direction is as likely as its opposite
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_trained_references_keep_what_is_important_to_each(shuffled, generator):
+    """On dense data in one dimension the feature that matters is the one that is kept."""
+    task = tm.SparseFeatures(3, 1.0), torch.tensor([1.0, 0.1, 0.01]), 1, 40
+    kept = tm.represented(representation.trained_references(*task, generator, shuffled).W)
+    assert (kept.sum(-1) == 1).all()
+    assert (kept[:, 0].sum() == 40) != shuffled
+    assert (kept.sum(0) > 4).sum() == (3 if shuffled else 1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from toymodels.shares import share
+from toymodels.shares import Paired, clear, fraction, paired, percent, share
 
 
 def test_a_share_and_its_interval():
@@ -16,3 +16,23 @@ def test_a_share_and_its_interval():
     assert share(np.zeros(0, bool)).value == 0
     with pytest.raises(ValueError, match="confidence"):
         share(flags, 1.5)
+
+
+def test_fraction_is_the_share_alone_and_percent_prints_it():
+    flags = torch.arange(100) < 29
+    assert fraction(flags) == fraction(flags.view(10, 10)) == share(flags).value
+    assert percent(flags) == "29% [21%, 39%]"
+    assert np.isnan(fraction(flags[:0]))
+
+
+def test_paired_counts_the_starts_that_only_one_setting_has():
+    more = torch.tensor([True, True, True, True, False, False])
+    less = torch.tensor([True, False, False, False, True, False])
+    assert paired(more, less) == pytest.approx(Paired(3, 1, 2 * (1 + 4) / 16))
+    assert paired(more, more) == Paired(0, 0, 1.0)
+
+
+def test_clear_comparisons_are_those_with_a_low_chance_in_their_direction():
+    found = [Paired(9, 0, 0.004), Paired(0, 9, 0.004), Paired(8, 1, 0.039), Paired(5, 0, 0.0625)]
+    assert clear(found) == (2, 1)
+    assert clear(found, level=0.01) == (1, 1)

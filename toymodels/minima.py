@@ -2,7 +2,7 @@
 relax(), follow() and crossing() for branches: one local minimum while density or importance change."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from toymodels.training import Restarts, best_start, train
 PUSH = 1e-3  # length of the step off a stationary point: see relax
 SAME = 0.05  # distance in W within which two solutions are one: different minima of these models are farther apart
 CHUNK = 160_000  # models × features³ of a chunk of minimise(), about a second of work
+BIG_BATCH = 500  # examples a step above which a training counts as long: see all_outcomes
 RACE = 200  # L-BFGS iterations of a candidate before its loss is compared with the others'
 
 
@@ -144,6 +145,33 @@ def outcomes(
     arrays = {"loss": loss, "settled": settled.where(finite, torch.nan), "W": W, "b": b, "W0": W0}
     shape = starts, features.n_instances
     return {name: a.detach().view(*shape, *a.shape[1:]).numpy() for name, a in arrays.items()}
+
+
+def all_outcomes(
+    settings: dict[Hashable, dict],
+    best: Float[Tensor, " task"],
+    store: str | Path | None = None,
+    executor: Executor | None = None,
+) -> dict[Hashable, dict[str, Tensor]]:
+    """outcomes(**setting) of every setting, name -> setting, under the same names: its arrays as tensors, and two more.
+
+    Which starts [start, task] succeed (success: their loss is within 1 % of the best known of the task, see
+    training.success_rate) and which are in a basin of the best (basin: settled is). Settings of many steps with exact
+    gradients or batches above BIG_BATCH go first, so that no process is left alone with one of them at the end.
+    store and executor: see chunks.run. Raises ValueError as outcomes does.
+    """
+
+    def length(name: Hashable) -> int:
+        batch = settings[name].get("batch")
+        return settings[name]["steps"] * (batch is None or batch > BIG_BATCH)
+
+    names = sorted(settings, key=length, reverse=True)
+    results = {}
+    for name, arrays in zip(names, chunks.run(outcomes, [settings[k] for k in names], store, executor), strict=True):
+        found = {key: torch.from_numpy(values) for key, values in arrays.items()}
+        flags = {"success": found["loss"] <= best * 1.01, "basin": found["settled"] <= best * 1.01}
+        results[name] = {**found, **flags}
+    return results
 
 
 def search(

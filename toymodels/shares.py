@@ -1,5 +1,7 @@
-"""Shares of runs, with the interval that their number leaves open."""
+"""Shares of runs, with the interval that their number leaves open; and whether the same starts do better in one of two
+settings."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,3 +25,33 @@ def share(flags: Bool[Tensor, " run"] | Bool[np.ndarray, " run"], confidence: fl
     """
     found, of = int(flags.sum()), max(len(flags), 1)
     return Share(found / of, *binomtest(found, of).proportion_ci(confidence, "wilson"))
+
+
+def fraction(flags: Bool[Tensor, "*run"]) -> float:
+    """Which share of the flags is set, without an interval; NaN of none."""
+    return flags.double().mean().item()
+
+
+def percent(flags: Bool[Tensor, " run"]) -> str:
+    """share(flags) as it is printed: "40% [30%, 51%]"."""
+    return "{:.0%} [{:.0%}, {:.0%}]".format(*share(flags))
+
+
+class Paired(NamedTuple):
+    """Starts that only the first setting has, that only the second has, and the p-value of the two-sided sign test."""
+
+    gains: int
+    losses: int
+    chance: float
+
+
+def paired(more: Bool[Tensor, " start"], less: Bool[Tensor, " start"]) -> Paired:
+    """Which of two settings the same starts succeed in: their difference start by start, see Paired."""
+    gains, losses = int((more & ~less).sum()), int((less & ~more).sum())
+    return Paired(gains, losses, float(binomtest(gains, max(gains + losses, 1)).pvalue))
+
+
+def clear(comparisons: Iterable[Paired], level: float = 0.05) -> tuple[int, int]:
+    """In how many comparisons the first setting is better, and in how many worse, with a chance below level."""
+    found = [(one.gains, one.losses) for one in comparisons if one.chance < level]
+    return sum(gains > losses for gains, losses in found), sum(gains < losses for gains, losses in found)

@@ -1,6 +1,6 @@
 """One function per kind of panel, by subject: takes Axes and arrays, returns what it drew; callers own the figure."""
 
-from toymodels.plots.base import SIGNED, STYLE, TEXT_WIDTH, array, density_axis, use_style
+from toymodels.plots.base import SIGNED, STYLE, TEXT_WIDTH, array, density_axis, outer_labels, use_style
 from toymodels.plots.features import (
     IMPORTANCE,
     SHARING,
@@ -34,10 +34,11 @@ from toymodels.plots.representation import (
     accuracy_panel,
     declared_key,
     p_value_band,
+    p_value_bands,
     p_value_strips,
     p_value_table,
 )
-from toymodels.plots.training import fraction_line, setting_map
+from toymodels.plots.training import fraction_line, setting_map, success_by_rate, success_by_steps, success_line
 
 __all__ = [
     "DECLARED_COLOURS",
@@ -69,7 +70,9 @@ __all__ = [
     "linear_diagram_panel",
     "named_lines",
     "norm_bars",
+    "outer_labels",
     "p_value_band",
+    "p_value_bands",
     "p_value_strips",
     "p_value_table",
     "partner_panel",
@@ -80,6 +83,9 @@ __all__ = [
     "sharing_key",
     "signed_key",
     "sparsity_axis",
+    "success_by_rate",
+    "success_by_steps",
+    "success_line",
     "theory_lines",
     "use_style",
 ]

@@ -1,5 +1,7 @@
 """What all panels share: the style sheet, sizes, and axes. Colours: orange positive, purple negative."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,3 +28,11 @@ def density_axis(ax: Axes, densest: float, sparsest: float) -> None:
     ax.set_xlim(densest * 1.05, sparsest / 1.05)
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
     ax.set_xlabel("density $p = 1 - S$")
+
+
+def outer_labels(axes: np.ndarray, titles: Sequence[str], below: str, **look: object) -> None:
+    """A grid of panels [row, column] that share axes: titles above its columns, in this look, one name below each."""
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, **look)
+    for ax in axes[-1]:
+        ax.set_xlabel(below)

@@ -64,6 +64,13 @@ def p_value_band(
     ax.minorticks_off()
 
 
+def p_value_bands(ax: Axes, groups: dict[str, dict[float, Tensor]], level: float, first_colour: int = 0) -> None:
+    """A p_value_band for each group, p-values by place, in successive colours; with a legend."""
+    for number, (label, values) in enumerate(groups.items()):
+        p_value_band(ax, list(values), list(values.values()), label, level, color=f"C{number + first_colour}")
+    ax.legend()
+
+
 def p_value_table(ax: Axes, values: Tensor, rows: Sequence[float], densities: Tensor) -> AxesImage:
     """p-values [row, density] as numbers, darker for smaller ones; rows: values of ε."""
     table = array(values)

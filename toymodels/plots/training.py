@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from toymodels.plots.base import array
+from toymodels.shares import share
 
 
 def setting_map(
@@ -68,3 +69,35 @@ def fraction_line(
     )
     ax.set_ylim(-0.03, 1.03)
     return bars.lines[0]
+
+
+def success_line(ax: Axes, values: Sequence, flags: Sequence[Tensor], label: str, **look: object) -> Line2D:
+    """fraction_line of the share of starts that succeed, from the flags [start] at each of values, 95 % intervals."""
+    found = list(map(share, flags))
+    return fraction_line(ax, values, [s.value for s in found], [(s.low, s.high) for s in found], label, **look)
+
+
+def success_by_steps(ax: Axes, steps: Sequence[int], flags: dict[int | None, Sequence[Tensor]]) -> None:
+    """Shares of starts that succeed against steps, a line for each batch size: flags [start] at each of steps.
+
+    None is the batch without noise, in black.
+    """
+    for number, (batch, found) in enumerate(flags.items()):
+        name, colour = ("exact", "black") if batch is None else (f"batch {batch:,}", f"C{number}")
+        success_line(ax, steps, found, name, color=colour, lw=1.2, ms=3)
+    ax.set_xticks(steps, [f"{s:,}" if s < 1000 else f"{s // 1000}k" for s in steps])
+
+
+def success_by_rate(ax: Axes, flags: dict[str, dict[int, dict[float, Tensor]]], colours: Sequence[str]) -> None:
+    """Shares of starts that succeed against the learning rate: flags [start] by name, two numbers of steps and rate.
+
+    The first number of steps is dotted. colours: one a name. Legend below.
+    """
+    for (name, by_steps), colour in zip(flags.items(), colours, strict=True):
+        for (steps, by_rate), style in zip(by_steps.items(), (":", "-"), strict=True):
+            look = {"color": colour, "ls": style, "ms": 3}
+            success_line(ax, list(by_rate), list(by_rate.values()), f"{name}, {steps:,}", **look)
+    rates = sorted({a for by_steps in flags.values() for by_rate in by_steps.values() for a in by_rate})
+    ax.set_xticks(rates, [f"{a:g}" for a in rates])
+    ax.set_xlabel("learning rate")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize=7)
