@@ -15,6 +15,7 @@ from toymodels.data import CorrelatedFeatures, Features, PairedFeatures
 from toymodels.metrics import feature_norms, represented
 from toymodels.minima import Setting, descend, distinct, minimise, search, transitions
 from toymodels.models import ReLUModel
+from toymodels.training import half_way
 
 MERGED = 0.9  # cosine within a pair from which it counts as merged; below its negative, as antipodal
 MEETING = 4 / 7  # density and together at which the three closed-form borders of two pairs meet
@@ -176,6 +177,11 @@ def merging(
     return dict(sorted(borders.items()))
 
 
+def half_merged(number: Int[Tensor, "start setting"], p: Float[Tensor, " setting"]) -> dict[int, float]:
+    """Densities at which half of the starts have merged at least 1, 2 and 3 pairs; number: of pairs merged."""
+    return {k: half_way((number >= k).double().mean(0), p) for k in (1, 2, 3)}
+
+
 @dataclass(frozen=True)
 class PairGrid:
     """Lowest minima over a grid of density and correlation: cells that exist, row by row (see pair_grid).
@@ -237,3 +243,13 @@ def pair_grid(
         near.append(torch.where(beside < 0, torch.arange(len(p)), beside))
     again, best = lowest(best.select(torch.cat(near)), len(near))
     return PairGrid(p, c, size, loss, best, again.min(0).values)
+
+
+def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"]) -> tuple[float, float]:
+    """Share of the cells of two pairs whose arrangement, labels, is that of the lowest closed form, where this drops no
+    feature; and the largest fraction by which the lowest loss found lies below that of the closed forms, where it is
+    above 10⁻⁴."""
+    closed, expected = lowest_closed_form(grid.p, grid.c)
+    kept = expected != Arrangement.MORE_DROPPED
+    gain = 1 - grid.lowest / closed.clamp(min=1e-12)
+    return (labels == expected)[kept].double().mean().item(), gain[grid.lowest > 1e-4].max().item()

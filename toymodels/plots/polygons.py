@@ -13,6 +13,7 @@ from torch import Tensor
 
 from toymodels.minima import Branch
 from toymodels.plots.sets import plane, pointing_up
+from toymodels.polygons import Perturbation
 
 RATIOS, RATIO_COLOURS = Normalize(-1, 1), colormaps["viridis"]  # of log10 r
 BRANCH_COLOURS = {"pentagon": "#e66101", "digons": "#5e3c99"}
@@ -59,11 +60,30 @@ def branch_losses(
     ax.legend(loc="lower right", fontsize=7)
 
 
-def norms_and_snaps(ax: Axes, r: Tensor, norms: dict[int, Tensor], snaps: dict[int, list[float]]) -> None:
-    """‖W_0‖ of the optimum over r, a line for each number of features, and dotted lines where it jumps."""
-    for number, (n, norm) in enumerate(norms.items()):
+def perturbation_row(
+    axes: Sequence[Axes], found: Perturbation, kind: str, tested: Tensor, runs: Tensor, every: int = 1
+) -> None:
+    """Three panels for one kind of perturbation, "density" say: both solutions along r, and their losses with those of
+    single runs, see branch_losses. every: of the ratios."""
+    left, middle, right = axes
+    solutions(left, found.digons, found.r, up=1, every=every)
+    solutions(middle, found.pentagon, found.r, up=0, every=every)
+    left.set_title(f"two digons, {kind}", fontsize=8)
+    middle.set_title(f"pentagon, {kind}", fontsize=8)
+    left.annotate("feature 0", (0, -0.1), ha="center", va="top", fontsize=7)
+    middle.annotate("feature 0", (0, 1.22), ha="center", va="bottom", fontsize=7)
+    branch_losses(right, found.r, found.branches, found.crossing(), tested, runs)
+    right.set_xlabel(f"relative {kind} $r$ of feature 0")
+
+
+def norms_and_snaps(ax: Axes, r: Tensor, found: dict[int, tuple[Tensor, list[float]]]) -> None:
+    """‖W_0‖ of the optimum over r, a line for each number of features, and dotted lines where a feature comes or goes.
+
+    found: polygons.norms_and_snaps by number of features.
+    """
+    for number, (n, (norm, snaps)) in enumerate(found.items()):
         ax.plot(r, norm, "o-", ms=2.5, lw=0.8, color=f"C{number}", label=f"$n$ = {n}")
-        for x in snaps[n]:
+        for x in snaps:
             ax.axvline(x, color=f"C{number}", lw=0.7, ls=":")
     ax.set(xscale="log", xlabel="relative density $r$ of feature 0", ylabel=r"$\|W_0\|$ of the optimum")
     ax.set_ylim(-0.05, 1.35)

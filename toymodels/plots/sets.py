@@ -13,7 +13,8 @@ from matplotlib.patches import Circle, Patch
 from torch import Tensor
 
 from toymodels.plots.base import array
-from toymodels.sets import MEETING, Arrangement, PairMinima
+from toymodels.sets import MEETING, Arrangement, PairGrid, PairMinima
+from toymodels.training import success_rate
 
 SET_COLOURS = "#d7301f", "#238b45", "#2b5cb8", "#8c6bb1"  # red, green, blue, purple
 ARRANGEMENT_COLOURS = {
@@ -107,6 +108,16 @@ def correlation_axes(ax: Axes) -> None:
         spine.set_visible(True)
 
 
+def grid_column(axes: Sequence[Axes], grid: PairGrid, labels: Tensor) -> QuadMesh:
+    """Two panels, one above the other: the arrangements, labels [cell], and the share of random starts that find the
+    lowest loss to 10⁻³. Returns the image of the latter."""
+    top, bottom = axes
+    arrangement_panel(top, grid.grid(labels))
+    image = basin_panel(bottom, grid.grid(success_rate(grid.loss, grid.lowest, within=1e-3)))
+    bottom.set(title="share of random starts that find it", xlabel="density $p$ of a feature")
+    return image
+
+
 def pair_borders(ax: Axes, **style: object) -> None:
     """Closed-form borders of two pairs in the plane: c = p, p = (4 - 3c)/4, c = 1 - 3p/4, which meet at (4/7, 4/7)."""
     look = {"color": "black", "lw": 1.0, "ls": "--", "zorder": 4, **style}
@@ -141,6 +152,15 @@ def merged_panel(ax: Axes, p: Tensor, merged: Tensor, borders: Iterable[float]) 
         ax.axvline(border, color="black", lw=0.9, ls="--")
     ax.set(xlabel="density $p$", xlim=(p[0], p[-1]), ylim=(0, 1))
     return areas
+
+
+def loss_per_density(ax: Axes, p: Tensor, permutation: Tensor, lowest: Tensor) -> None:
+    """Losses of two sets of ten in ten dimensions, divided by the density, over it: of (I, -I), dashed, and the lowest
+    found. With a legend."""
+    ax.loglog(p, permutation / p, "--", color="0.4", label=r"permutation, $\frac{10}{3}p$")
+    ax.loglog(p, lowest / p, "o-", ms=3, color="#e66101", label="lowest found")
+    ax.set(xlabel="density $p$", ylabel="loss / $p$")
+    ax.legend(loc="upper left", fontsize=7)
 
 
 def arrangement_key(figure: Figure, kinds: Sequence[int], **place: object) -> Legend:
