@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -207,3 +208,21 @@ def test_a_diagram_carries_every_parameter_of_models_without_an_exact_loss(monke
     assert one.parameters.keys() == all_of_them.parameters.keys() == {"W", "b"}
     assert all_of_them.restart_parameters["W"].shape == (3, 2, 2, 2, 3)
     assert torch.equal(one.W, all_of_them.W)
+
+
+def test_who_shares_with_whom_among_three_features():
+    third = 2 * torch.pi / 3
+    triangle = torch.tensor([[1.0, math.cos(third), math.cos(2 * third)], [0.0, math.sin(third), math.sin(2 * third)]])
+    pair = torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    models = torch.stack([triangle, pair, pair[:, [0, 2, 1]], 0.4 * triangle, pair * torch.tensor([1.0, 1.0, 0.0])])
+    assert sweeps.partners(models).tolist() == [3, 1, 2, 0, 0]
+
+
+def test_relaxed_solutions_of_a_diagram_are_no_worse_than_its_closed_forms():
+    diagram = tm.phase_diagram("relu", densities=[0.9, 0.3, 0.05], importances=[0.5, 1.0, 2.0], restarts=3, seed=0)
+    phase, loss = sweeps.relaxed(diagram)
+    p, r = diagram.densities[:, None], diagram.importances
+    assert (loss <= tm.theory.best_canonical(p, r)[0] * (1 + 1e-9)).all()
+    off = torch.ones_like(phase, dtype=torch.bool)
+    off[:, 1] = False  # on the border at r = 1
+    assert (phase == tm.theory.canonical_phase(p, r))[off].all()

@@ -1,6 +1,6 @@
 """phase_diagram(): several starts for every cell of a density × importance grid, and the phase of the best."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toymodels import chunks, streams
+from toymodels import chunks, streams, theory
 from toymodels import data as features_module
 from toymodels.checks import count, in_range, require
 from toymodels.data import Features, SparseFeatures
 from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss
-from toymodels.metrics import Phase, feature_norms, interference, phase_labels
+from toymodels.metrics import Phase, cosines, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import TERMS, has_exact_loss
@@ -195,6 +195,27 @@ def threshold_vote(W: Tensor, large: float = 0.8, small: float = 0.2) -> Tensor:
     votes = 2 * (ignored.long() - dedicated.long()).sum(0)
     phase = torch.where(votes > len(W), int(Phase.IGNORED), int(Phase.SUPERPOSITION))
     return torch.where(votes < -len(W), int(Phase.DEDICATED), phase)
+
+
+def relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
+    """Phase and loss [density, importance] of the lowest relaxed solution in each cell, see theory.relaxed."""
+    p, r = torch.broadcast_tensors(diagram.densities[:, None], diagram.importances)
+    loss, model = theory.relaxed(p.flatten(), r.flatten(), diagram.settings.n_features, names)
+    W = model.W.detach()
+    phase = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
+    return phase.view_as(diagram.phase), loss.view_as(diagram.loss)
+
+
+def partners(W: Tensor) -> Tensor:
+    """Who shares with whom among three features, W [..., hidden, 3] -> [...]: 0 one is dropped, 1 the extra (last) one
+    is antipodal to another, 2 the other two are, 3 all three share without an antipodal pair.
+
+    A feature is kept if its norm is above 1/2; two are antipodal if their cosine is below -0.9.
+    """
+    kept = feature_norms(W) > 0.5
+    opposed = (cosines(W) < -0.9) & kept.unsqueeze(-1) & kept.unsqueeze(-2)
+    extra, others = opposed[..., 2, :2].any(-1), opposed[..., 0, 1]
+    return torch.where(extra, 1, torch.where(others, 2, torch.where(kept.all(-1), 3, 0)))
 
 
 def _named(kind: type | str, argument: str, known: dict) -> type:

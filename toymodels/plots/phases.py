@@ -1,5 +1,7 @@
 """Phase diagrams over density and importance."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
@@ -142,3 +144,48 @@ def branch_key(figure: Figure) -> Legend:
     """Legend of branch_panels below the panels."""
     handles = [Line2D([], [], color=colour, label=name) for name, colour in BRANCH_COLOURS.items()]
     return figure.legend(handles=handles, loc="outside lower center", ncols=4)
+
+
+def branch_axes(top: Axes, bottom: Axes, values: Tensor, name: str, log: bool) -> None:
+    """Axes of branch_panels over values [point] of `name`; log: with ticks that read as numbers."""
+    bottom.set(ylim=(-1.25, 1.35), xlabel=name)
+    if log:
+        bottom.set_xscale("log")
+        bottom.set_xticks([t for t in (0.2, 0.5, 0.7, 1, 1.5) if values[0] <= t <= values[-1]])
+        bottom.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
+        bottom.xaxis.set_minor_formatter(lambda value, position: "")
+
+
+def share_maps(axes: Sequence[Axes], densities: Tensor, importances: Tensor, shares: dict[str, Tensor]) -> QuadMesh:
+    """Shares of starts [density, importance] by title, with the theory's borders; returns the last for a colour bar."""
+    for ax, (title, values) in zip(axes, shares.items(), strict=True):
+        mesh = diagram_panel(ax, densities, importances, array(values), cmap="cividis", vmin=0, vmax=1)
+        theory_lines(ax, color="white")
+        ax.set_title(title, fontsize=8)
+        ax.set_xlabel("density $p$")
+    axes[0].set_ylabel("importance $r$")
+    return mesh
+
+
+def landscape_panel(ax: Axes, loss: Tensor, extent: float) -> None:
+    """loss [w2, w1] of a square of weights, from -extent to extent: contours of its logarithm, dark is high."""
+    values = array(loss)
+    w = np.linspace(-extent, extent, len(values))
+    ax.contourf(w, w, np.log(values / values.min()), 14, cmap="Greys")
+
+
+def basins_panel(ax: Axes, which: Tensor, phases: Tensor, extent: float) -> None:
+    """which [w2, w1]: the minimum where training from these weights ends, in the colour of its phase; -1 is grey."""
+    colours = np.full((*which.shape, 3), 0.85)
+    colours[which >= 0] = phase_colours(phases[which[which >= 0]])
+    ax.imshow(colours, origin="lower", extent=(-extent, extent, -extent, extent), alpha=0.75)
+
+
+def minima_dots(ax: Axes, W: Tensor, phases: Tensor, shares: Tensor) -> None:
+    """Minima W [minimum, 2] and their mirror images, coloured by phase, as large as their shares of starts."""
+    for w, phase, share in zip(W, phases, shares, strict=True):
+        style = {"color": PHASE_COLOURS[Phase(int(phase))], "edgecolor": "white", "lw": 0.8, "zorder": 3}
+        for w1, w2 in (w.tolist(), (-w).tolist()):
+            ax.scatter(w1, w2, s=15 + 60 * share.item(), **style)
+    ax.set_aspect("equal")
+    ax.set_xlabel("$w_1$")
