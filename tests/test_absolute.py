@@ -58,9 +58,3 @@ def test_the_form_of_solved_models():
     assert share == 0.5
     assert error > 0.01
     assert absolute.solved_form(p, np.zeros((0, solved.size))) == (0.0, 1.0)
-
-
-def test_turning_the_hidden_space_of_a_solved_model_spoils_it():
-    p = neurons.Problem(np.ones(3), 7, tied=False, absolute=True)
-    theta = absolute.beginning(p, 0)[0]
-    assert absolute.turned(p, 1.0, theta, 3, np.random.default_rng(0)) > 10.0

@@ -171,3 +171,18 @@ def test_more_is_refused():
         samples.stratified(5, 0.0, 100, 0)
     with pytest.raises(ValueError, match="optimiser"):
         neurons.trained(problem(), 0.1, 2, 0, "sgd")
+
+
+def test_turning_the_hidden_space_of_a_solved_model_spoils_it():
+    p = neurons.Problem(np.ones(3), 6, tied=False, absolute=True)
+    theta = absolute.beginning(p, 0)[0]
+    quarter = np.roll(np.eye(6), 1, 0)  # neurons in another order: the same model
+    loss = neurons.turned(p, 1.0, theta, [quarter, np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]])
+    assert loss[0] == pytest.approx(1.0, rel=1e-4)
+    assert loss[1] > 10.0
+
+
+def test_how_often_neurons_are_on():
+    p = neurons.Problem(np.ones(4), 4, tied=False, absolute=True)
+    share = neurons.time_on(p, 0.3, absolute.monosemantic(p, 0.3))
+    np.testing.assert_allclose(share, 0.15, atol=0.01)  # of the time that a feature is on, half with that sign

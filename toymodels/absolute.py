@@ -185,15 +185,6 @@ def solved_form(problem: Problem, theta: Array) -> tuple[float, float]:
     return float((one | ~used).all(-1).mean()), float(error)
 
 
-def turned(problem: Problem, density: float, theta: Array, number: int, rng: np.random.Generator) -> float:
-    """Least loss of a model [parameter] with its hidden space rotated at random, `number` times, over its loss."""
-    W1, W2, b, _ = weights(problem, theta)
-    turns = [np.linalg.qr(rng.normal(size=(len(W1), len(W1))))[0] for _ in range(number)]
-    models = np.stack([theta, *(pack(problem, Q @ W1, W2 @ Q.T, b) for Q in turns)])
-    loss = sampled_loss(problem, density, models)
-    return float(loss[1:].min() / loss[0])
-
-
 def difference(
     problem: Problem, density: float, theta: Array, other: Array, rows: int = 1 << 16, scrambles: int = 4
 ) -> tuple[float, float]:

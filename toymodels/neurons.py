@@ -381,3 +381,18 @@ def trained(
         p, weight = np.full(len(problem.importance), density, np.float32), problem.importance.astype(np.float32)
         hidden.adam(theta, seeds, 0, p, problem.absolute, weight, *problem.flags, batch, rates, 0.0)
     return {"theta": theta, "loss": sampled_loss(problem, density, theta, 1 << 14)}
+
+
+def turned(problem: Problem, density: float, theta: Array, turns: list[Array]) -> Array:
+    """Loss of a model [parameter] with its hidden space turned by each orthogonal matrix, over its loss. [turn]"""
+    W1, W2, b, _ = weights(problem, theta)
+    models = np.stack([theta, *(pack(problem, Q @ W1, W2 @ Q.T, b) for Q in turns)])
+    loss = sampled_loss(problem, density, models)
+    return loss[1:] / loss[0]
+
+
+def time_on(problem: Problem, density: float, theta: Array, rows: int = 4096, seed: int = 11) -> Array:
+    """Share of inputs for which each neuron of a model [parameter] is on, [hidden]."""
+    W1, _, _, c = weights(problem, theta)
+    sample = stratified(len(problem.importance), density, rows, seed, problem.absolute)
+    return (sample.weight.reshape(-1, 1) * (sample.rows @ W1.T + c > 0)).sum(0, dtype=np.float64)

@@ -137,3 +137,25 @@ def ratio_line(axes: Axes, found: Mapping[float, absolute.Found], **style: objec
     """Loss over the monosemantic model's by density, with its standard error (often smaller than the point)."""
     ratios, errors = [one.ratio for one in found.values()], [one.error for one in found.values()]
     axes.errorbar(list(found), ratios, errors, fmt="o-", ms=3.5, **style)
+
+
+def share_panel(axes: Axes, shares: Mapping[float, float], starts: int) -> None:
+    """Shares of starts near the best by density, on a log axis; none of them is drawn at half a start."""
+    axes.plot(list(shares), [max(share, 0.5 / starts) for share in shares.values()], "o-", color="black", ms=3.5)
+    axes.axhline(0.5 / starts, color="grey", lw=0.6)
+    axes.text(max(shares), 0.6 / starts, f" none of {starts:,}", fontsize=7, va="bottom")
+    axes.set_yscale("log")
+    axes.set_ylabel("share of starts within 1 % of the best")
+
+
+def price_panel(axes: Axes, price: Mapping[float, float], with_bias: Mapping[float, float]) -> None:
+    """Loss over the linear-hidden optimum's by density, without and with hidden biases."""
+    axes.plot(list(price), list(price.values()), "o-", color="#5e3c99", ms=3.5, label="no hidden bias")
+    axes.plot(list(with_bias), list(with_bias.values()), "s", color="#e08214", ms=5, label="with a hidden bias")
+    axes.axhline(1.0, color="grey", lw=0.8)
+    axes.set_ylabel("loss over the linear-hidden optimum")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="y", which="both", labelsize=7)
+    axes.legend(fontsize=7, loc="upper left")
