@@ -2,6 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
+from toymodels import minima
 
 FEATURES = tm.SparseFeatures(5, torch.tensor([0.5, 0.1], dtype=torch.float64))
 IMPORTANCE = 0.9 ** torch.arange(5, dtype=torch.float64)
@@ -136,3 +137,14 @@ def test_outcomes_of_a_start_that_diverges_is_no_number():
     lost = tm.outcomes(tm.ReLUModel, features, IMPORTANCE, 2, 3, 0, 40, batch=16, optimizer="sgd", lr=1e4)
     diverged = torch.from_numpy(lost["W"]).isfinite().flatten(2).all(-1).logical_not()
     assert (torch.from_numpy(lost["settled"]).isnan() == diverged).all()
+
+
+def test_descents_end_in_minima_of_each_task(generator):
+    importance = torch.stack([IMPORTANCE, torch.ones(5).double()])
+    found = minima.descend(FEATURES, importance, 2, 20, generator)
+    assert found.W.shape == (20, 2, 2, 5)
+    assert torch.equal(found.W[3, 1], found.models.W[7])
+    loss = tm.population_loss(found.models, FEATURES.repeat(20), importance.repeat(20, 1)).view(20, 2)
+    torch.testing.assert_close(found.loss, loss, rtol=1e-5, atol=0)
+    again = tm.relax(found.best, FEATURES, importance)
+    torch.testing.assert_close(again, found.best_loss, rtol=1e-6, atol=0)

@@ -160,6 +160,12 @@ def _component(features: list[int], cosine: np.ndarray, joined: np.ndarray) -> C
     return Component(features, edges, rank, name)
 
 
+def polygon(corners: int) -> Float[Tensor, "2 feature"]:
+    """The regular polygon: unit vectors in the plane, the first of them to the right. ValueError below 1."""
+    angle = 2 * torch.pi / count("corners", corners) * torch.arange(corners, dtype=torch.float64)
+    return torch.stack([angle.cos(), angle.sin()])
+
+
 def simplex(dimensions: int) -> Float[Tensor, "dimensions feature"]:
     """The regular simplex: dimensions + 1 unit vectors with cosines -1/dimensions. ValueError below 1."""
     n = count("dimensions", dimensions) + 1

@@ -146,6 +146,26 @@ def outcomes(
     return {name: a.detach().view(*shape, *a.shape[1:]).numpy() for name, a in arrays.items()}
 
 
+def descend(
+    features: Features,
+    importance: Tensor,
+    n_hidden: int,
+    starts: int,
+    generator: torch.Generator,
+    tolerance: float = 1e-10,
+    **settings: object,
+) -> Restarts:
+    """Random starts of a ReLUModel for each instance of features (a task), each brought to the minimum near it.
+
+    importance: [feature] or [task, feature]. settings go to minimise. Raises ValueError as the model and minimise do.
+    """
+    shape = features.n_features, n_hidden, starts * features.n_instances
+    models = ReLUModel(*shape, generator=generator, dtype=torch.float64)
+    weights = importance.repeat(starts, 1) if importance.ndim == 2 else importance
+    loss = minimise(models, features.repeat(starts), weights, tolerance=tolerance, **settings)
+    return Restarts(models, loss.view(starts, -1))
+
+
 def search(
     kind: type[ToyModel],
     features: Features,
@@ -270,6 +290,15 @@ def levels(loss: Float[Tensor, "start task"], apart: float = 1e-4) -> Int64[Tens
     return torch.empty_like(start).scatter_(0, start, rises.cumsum(0))
 
 
+def distinct(loss: Float[Tensor, " start"], apart: float = 1e-4) -> tuple[Int64[Tensor, " minimum"], list[float]]:
+    """The minima that starts of one task end in (see levels), lowest first: the first start in each, and the share of
+    the starts that end there."""
+    level = levels(loss[:, None], apart)[:, 0]
+    there = [level == k for k in range(int(level.max()) + 1)]
+    first = torch.stack([some.nonzero()[0, 0] for some in there])
+    return first, [some.double().mean().item() for some in there]
+
+
 @dataclass(frozen=True)
 class Branch:
     """Local minima along lines of settings: loss [point, line], W [point, line, ...], b [point, line, feature].
@@ -285,6 +314,14 @@ class Branch:
     def flip(self) -> "Branch":
         """The same points in the opposite order."""
         return Branch(*(getattr(self, name).flip(0) for name in ("loss", "W", "b", "alive")))
+
+    def models(self, point: int) -> ReLUModel:
+        """The minima at that point, an instance for each line."""
+        return ReLUModel.from_weights(self.W[point], self.b[point])
+
+    def largest_step(self) -> float:
+        """Largest change of any ‖W_i‖ from one point to the next, both alive; 0 if there is no such pair."""
+        return self.W.norm(dim=-2).diff(dim=0).abs().nan_to_num(0).max().item()
 
 
 Setting = tuple[Features, Tensor]  # features and importance, for all the instances of a model
@@ -314,6 +351,20 @@ def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Bran
         here = loss + lost, model.W.detach() + lost.view(-1, 1, 1), model.b.detach() + lost.view(-1, 1)
         points.append((*here, alive))
     return Branch(*map(torch.stack, zip(*points, strict=True)))
+
+
+def follow_outward(
+    model: ToyModel, at: Callable[[Tensor], Setting], x: Float[Tensor, " point"], start: int, **settings: object
+) -> Branch:
+    """Follow the minimum next to each instance of model from the point x[start] to both ends of x; points as in x.
+
+    at(x): features and importance at values x [1]. settings go to relax. Raises ValueError as relax does.
+    """
+    down, up = (
+        follow(model, [at(value[None]) for value in part], **settings) for part in (x[: start + 1].flip(0), x[start:])
+    )
+    names = "loss", "W", "b", "alive"
+    return Branch(*(torch.cat([getattr(down, name).flip(0)[:-1], getattr(up, name)]) for name in names))
 
 
 def crossing(

@@ -77,6 +77,11 @@ class Report:
         self._write()
         return value
 
+    def record_all(self, stem: str, values: dict[str, float], tol: float, form: str = "{:g}") -> None:
+        """record() each of the values under the key STEM.name, all with the same tolerance and form."""
+        for name, value in values.items():
+            self.record(f"{stem}.{name}", value, tol, form)
+
     def settings(self, stem: str, **values: object) -> None:
         """Store what figure STEM was made with, from the variables that made it; the write-up prints them as a table.
 

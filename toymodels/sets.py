@@ -11,10 +11,11 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from toymodels.checks import count, require
-from toymodels.data import PairedFeatures
+from toymodels.data import CorrelatedFeatures, Features, PairedFeatures
 from toymodels.metrics import feature_norms, represented
-from toymodels.minima import minimise
+from toymodels.minima import Setting, descend, distinct, minimise, search, transitions
 from toymodels.models import ReLUModel
+from toymodels.training import half_way
 
 MERGED = 0.9  # cosine within a pair from which it counts as merged; below its negative, as antipodal
 MEETING = 4 / 7  # density and together at which the three closed-form borders of two pairs meet
@@ -47,6 +48,34 @@ def pair_losses(p: Float[Tensor, "*setting"], c: Float[Tensor, "*setting"]) -> d
         "merged": p * (4 - 3 * c) / 6,
         "dropped": 2 * (p / 3 - p**2 / 4) + 0 * c,
     }
+
+
+CLOSED_NAMES = {
+    "orthogonal": Arrangement.APART,
+    "antipodal": Arrangement.ANTIPODAL,
+    "merged": Arrangement.TWO_MERGED,
+    "dropped": Arrangement.MORE_DROPPED,
+}
+
+
+def lowest_closed_form(
+    p: Float[Tensor, "*setting"], c: Float[Tensor, "*setting"]
+) -> tuple[Float[Tensor, "*setting"], Int[Tensor, "*setting"]]:
+    """The lowest of pair_losses(p, c), and the Arrangement that has it."""
+    losses = pair_losses(p, c)
+    values = torch.stack(list(losses.values()))
+    return values.min(0).values, torch.tensor([int(CLOSED_NAMES[name]) for name in losses])[values.argmin(0)]
+
+
+def pair_pca_loss(p: Float[Tensor, "*setting"], n_pairs: int, n_hidden: int) -> Float[Tensor, "*setting"]:
+    """Lowest loss of a linear model with biases for pairs whose members are on together, importance 1.
+
+    p: density. It keeps the sums of n_hidden <= n_pairs of the pairs and loses the other sums and all differences, the
+    eigenvectors of the covariance: variances p/3 + p/4 - p²/2 and p/12. Raises ValueError for more hidden dimensions.
+    """
+    require(1 <= n_hidden <= n_pairs, "n_hidden", n_hidden, f"1 to {n_pairs}, as many as there are pairs")
+    plus, minus = p / 3 + p / 4 - p**2 / 2, p / 12
+    return (n_pairs - n_hidden) * plus + n_pairs * minus
 
 
 def pair_cosines(
@@ -82,6 +111,75 @@ def arrangement(W: Float[Tensor, "*instance hidden feature"], pairs: list[list[i
     names = torch.where((cosine < -MERGED).any(-1), int(Arrangement.ANTIPODAL), (cosine > MERGED).sum(-1))
     dropped = Arrangement.ONE_DROPPED - 1 + lost.clamp(max=2)
     return torch.where(lost > 0, dropped, names)
+
+
+def partner_most_opposite(W: Float[Tensor, "*instance hidden feature"], pairs: list[list[int]]) -> float:
+    """Share of the features whose most opposite feature, the lowest W_i · W_j, is the other one of their pair.
+
+    pairs: all features, in order.
+    """
+    partner = torch.tensor([j for pair in pairs for j in pair[::-1]])
+    return ((W.mT @ W).argmin(-1) == partner).double().mean().item()
+
+
+@dataclass(frozen=True)
+class PairMinima:
+    """The different minima that random starts find for one law of the data, lowest first, see pair_minima.
+
+    W [minimum, hidden, feature]. share: of the starts that end there. loss [minimum]: divided by the density.
+    cosines [minimum, pair]: see pair_cosines. all [start, hidden, feature]: where each start ends.
+    """
+
+    W: Float64[Tensor, "minimum hidden feature"]
+    share: list[float]
+    loss: Float64[Tensor, " minimum"]
+    cosines: Float64[Tensor, "minimum pair"]
+    all: Float64[Tensor, "start hidden feature"]
+
+
+def pair_minima(
+    features: Features, pairs: list[list[int]], starts: int, generator: torch.Generator, n_hidden: int = 2
+) -> PairMinima:
+    """Where random starts end for features with one density, importance 1. Minima are told apart by 10⁻³ of the loss,
+    or of the loss that each unit of density adds where there is next to none. Raises ValueError as minimise does."""
+    found = descend(features, torch.ones(features.n_features), n_hidden, starts, generator)
+    p = features.density[0, 0].item()
+    first, share = distinct(found.loss[:, 0] + 1e-3 * p, 1e-3)
+    W = found.models.W.detach()
+    return PairMinima(W[first], share, found.loss[first, 0] / p, pair_cosines(W[first], pairs), W)
+
+
+def together(p: Float[Tensor, " setting"], pairs: list[list[int]]) -> Setting:
+    """Features of density p in pairs whose members are always on together (c = 1), importance 1."""
+    n = 2 * len(pairs)
+    return CorrelatedFeatures(n, pairs, p), torch.ones(n)
+
+
+def merging(
+    pairs: list[list[int]],
+    p: Float[Tensor, " setting"],
+    starts: int,
+    generator: torch.Generator,
+    rounds: int = 1,
+    terms: int = 256,
+    n_hidden: int = 2,
+) -> dict[int, float]:
+    """Densities between those of p, in rising order, from which on the optimum merges 1, 2, ... of pairs at c = 1.
+
+    The lowest minima by minima.search at each p, the borders between them by minima.transitions with these terms.
+    No entry for numbers of pairs that no transition leads to. Raises ValueError as these do.
+    """
+    found = search(ReLUModel, *together(p, pairs), n_hidden, starts, generator, rounds=rounds, terms=64)
+    borders = {}
+    for border in transitions(found.best, p, lambda x: together(x, pairs), terms=terms):
+        before, after = (int(merged(model.W.detach(), pairs).sum()) for model in (border.before, border.after))
+        borders |= dict.fromkeys(range(before + 1, after + 1), border.x)
+    return dict(sorted(borders.items()))
+
+
+def half_merged(number: Int[Tensor, "start setting"], p: Float[Tensor, " setting"]) -> dict[int, float]:
+    """Densities at which half of the starts have merged at least 1, 2 and 3 pairs; number: of pairs merged."""
+    return {k: half_way((number >= k).double().mean(0), p) for k in (1, 2, 3)}
 
 
 @dataclass(frozen=True)
@@ -145,3 +243,13 @@ def pair_grid(
         near.append(torch.where(beside < 0, torch.arange(len(p)), beside))
     again, best = lowest(best.select(torch.cat(near)), len(near))
     return PairGrid(p, c, size, loss, best, again.min(0).values)
+
+
+def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"]) -> tuple[float, float]:
+    """Share of the cells of two pairs whose arrangement, labels, is that of the lowest closed form, where this drops no
+    feature; and the largest fraction by which the lowest loss found lies below that of the closed forms, where it is
+    above 10⁻⁴."""
+    closed, expected = lowest_closed_form(grid.p, grid.c)
+    kept = expected != Arrangement.MORE_DROPPED
+    gain = 1 - grid.lowest / closed.clamp(min=1e-12)
+    return (labels == expected)[kept].double().mean().item(), gain[grid.lowest > 1e-4].max().item()

@@ -1,9 +1,11 @@
 """Models in the plane as points on one orientation, and diagrams of density and correlation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -11,7 +13,8 @@ from matplotlib.patches import Circle, Patch
 from torch import Tensor
 
 from toymodels.plots.base import array
-from toymodels.sets import MEETING, Arrangement
+from toymodels.sets import MEETING, Arrangement, PairGrid, PairMinima
+from toymodels.training import success_rate
 
 SET_COLOURS = "#d7301f", "#238b45", "#2b5cb8", "#8c6bb1"  # red, green, blue, purple
 ARRANGEMENT_COLOURS = {
@@ -34,14 +37,17 @@ ARRANGEMENT_NAMES = {
 }
 
 
+def pointing_up(W: Tensor, column: int) -> np.ndarray:
+    """W [2, feature], turned so that the column points up."""
+    vectors = array(W)
+    turn = np.pi / 2 - np.arctan2(vectors[1, column], vectors[0, column])
+    return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ vectors
+
+
 def upright(W: Tensor) -> np.ndarray:
     """W [2, feature], turned so that the longest column of the first pair points up, mirrored so that the sum of the
     others leans right."""
-    vectors = array(W)
-    first = vectors[:, int(np.hypot(*vectors[:, :2]).argmax())]
-    turn = np.pi / 2 - np.arctan2(first[1], first[0])
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    turned = rotation @ vectors
+    turned = pointing_up(W, int(np.hypot(*array(W)[:, :2]).argmax()))
     return turned * np.array([[1.0 if turned[0, :2].sum() + 1e-3 * turned[0].sum() >= 0 else -1.0], [1.0]])
 
 
@@ -60,6 +66,16 @@ def plane(ax: Axes, W: Tensor, colours: Sequence, limit: float = 1.4, segments: 
         spine.set_visible(False)
 
 
+def minima_row(axes: np.ndarray, found: PairMinima) -> None:
+    """The lowest minima of pairs, one a panel, with loss and share of starts; pairs in SET_COLOURS."""
+    colours = [SET_COLOURS[i // 2] for i in range(found.W.shape[-1])]
+    for ax, W, loss, share in zip(axes, found.W, found.loss.tolist(), found.share, strict=False):
+        plane(ax, torch.from_numpy(upright(W)), colours)
+        ax.set_title(f"$L/p$ = {abs(loss):.3f}\n{share:.1%} of starts", fontsize=7)
+    for ax in axes[len(found.share) :]:
+        ax.axis("off")
+
+
 def arrangement_panel(ax: Axes, labels: Tensor) -> None:
     """labels [p, c] of sets.Arrangement: density to the right, correlation up, NaN where they exclude each other."""
     values = array(labels)
@@ -70,6 +86,14 @@ def arrangement_panel(ax: Axes, labels: Tensor) -> None:
     edges = np.linspace(0, 1, size + 1)
     ax.pcolormesh(edges, edges, image.transpose(1, 0, 2), rasterized=True)
     correlation_axes(ax)
+
+
+def basin_panel(ax: Axes, share: Tensor) -> QuadMesh:
+    """share [p, c] of the starts, from 0 black to 1 white, on the axes of arrangement_panel."""
+    edges = np.linspace(0, 1, len(share) + 1)
+    image = ax.pcolormesh(edges, edges, array(share).T, cmap="Greys_r", vmin=0, vmax=1, rasterized=True)
+    correlation_axes(ax)
+    return image
 
 
 def correlation_axes(ax: Axes) -> None:
@@ -84,6 +108,16 @@ def correlation_axes(ax: Axes) -> None:
         spine.set_visible(True)
 
 
+def grid_column(axes: np.ndarray, grid: PairGrid, labels: Tensor) -> QuadMesh:
+    """Two panels, one above the other: the arrangements, labels [cell], and the share of random starts that find the
+    lowest loss to 10⁻³. Returns the image of the latter."""
+    top, bottom = axes
+    arrangement_panel(top, grid.grid(labels))
+    image = basin_panel(bottom, grid.grid(success_rate(grid.loss, grid.lowest, within=1e-3)))
+    bottom.set(title="share of random starts that find it", xlabel="density $p$ of a feature")
+    return image
+
+
 def pair_borders(ax: Axes, **style: object) -> None:
     """Closed-form borders of two pairs in the plane: c = p, p = (4 - 3c)/4, c = 1 - 3p/4, which meet at (4/7, 4/7)."""
     look = {"color": "black", "lw": 1.0, "ls": "--", "zorder": 4, **style}
@@ -94,6 +128,39 @@ def pair_borders(ax: Axes, **style: object) -> None:
     upper = np.linspace(MEETING, 1, 50)
     ax.plot(upper, upper, **look)  # merged against two dropped: (4 - 3c)/6 = 2/3 - p/2
     ax.plot(MEETING, MEETING, "o", ms=3.5, color="black", zorder=5)
+
+
+def pair_border_names(ax: Axes) -> None:
+    """What two pairs do between the borders of pair_borders, and what the line c = p is."""
+    ax.annotate("independent, $c=p$", (0.2, 0.2), (0.27, 0.215), rotation=45, ha="center", fontsize=7)
+    places = {
+        "orthogonal\nin the pair": (0.14, 0.62),
+        "merged": (0.62, 0.93),
+        "antipodal\nin the pair": (0.33, 0.13),
+    }
+    for words, place in places.items():
+        ax.annotate(words, place, ha="center", va="center", fontsize=8)
+
+
+def merged_panel(ax: Axes, p: Tensor, merged: Tensor, borders: Iterable[float]) -> list[PolyCollection]:
+    """Shares of the starts that merge 0, 1, 2 and 3 pairs, merged [start, p], stacked over the density; and dashed
+    lines at the densities where the optimum changes."""
+    x, share = array(p), array(torch.stack([(merged == k).double().mean(0) for k in range(4)]))
+    colours = [ARRANGEMENT_COLOURS[k] for k in range(4)]
+    areas = ax.stackplot(x, share, colors=colours, labels=["none merged", "one", "two", "three"])
+    for border in borders:
+        ax.axvline(border, color="black", lw=0.9, ls="--")
+    ax.set(xlabel="density $p$", xlim=(x[0], x[-1]), ylim=(0, 1))
+    return areas
+
+
+def loss_per_density(ax: Axes, p: Tensor, permutation: Tensor, lowest: Tensor) -> None:
+    """Losses of two sets of ten in ten dimensions, divided by the density, over it: of (I, -I), dashed, and the lowest
+    found. With a legend."""
+    ax.loglog(p, permutation / p, "--", color="0.4", label=r"permutation, $\frac{10}{3}p$")
+    ax.loglog(p, lowest / p, "o-", ms=3, color="#e66101", label="lowest found")
+    ax.set(xlabel="density $p$", ylabel="loss / $p$")
+    ax.legend(loc="upper left", fontsize=7)
 
 
 def arrangement_key(figure: Figure, kinds: Sequence[int], **place: object) -> Legend:

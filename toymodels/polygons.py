@@ -1,0 +1,191 @@
+"""Polygons of features in the plane (paper, section 4): five features one of which is perturbed, between a pentagon and
+two digons; six features, between a hexagon and a pentagon."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from toymodels.data import SparseFeatures
+from toymodels.geometry import polygon
+from toymodels.metrics import cosines, feature_norms, represented
+from toymodels.minima import Branch, Setting, crossing, descend, follow_outward, relax, search, transitions
+from toymodels.models import ReLUModel
+from toymodels.training import half_way, success_rate
+
+DENSITY = 0.05  # of the features that are not perturbed
+
+
+def by_density(r: Float64[Tensor, " setting"], n_features: int = 5) -> Setting:
+    """Feature 0 has r times the density of the others, DENSITY; importance 1."""
+    density = torch.full((len(r), n_features), DENSITY, dtype=torch.float64)
+    density[:, 0] *= r
+    return SparseFeatures(n_features, density), torch.ones(n_features)
+
+
+def by_importance(r: Float64[Tensor, " setting"], n_features: int = 5) -> Setting:
+    """Feature 0 has r times the importance of the others, 1; all have density DENSITY."""
+    importance = torch.ones(len(r), n_features, dtype=torch.float64)
+    importance[:, 0] = r
+    return SparseFeatures(n_features, torch.full((len(r),), DENSITY, dtype=torch.float64)), importance
+
+
+def alike(p: Float64[Tensor, " setting"], n_features: int = 6) -> Setting:
+    """Independent features of density p and importance 1."""
+    return SparseFeatures(n_features, p), torch.ones(n_features)
+
+
+def pentagon() -> ReLUModel:
+    """One instance near the minimum of five equal features of density DENSITY: the regular pentagon."""
+    return ReLUModel.from_weights(polygon(5), torch.full((5,), -0.05).double())
+
+
+def two_digons() -> ReLUModel:
+    """One instance of two antipodal pairs, features 1 and 2, 3 and 4; feature 0 is dropped, its output the mean."""
+    W = torch.tensor([[0, 1, -1, 0, 0], [0, 0, 0, 1, -1]], dtype=torch.float64)
+    return ReLUModel.from_weights(W, torch.tensor([DENSITY / 2, 0, 0, 0, 0]).double())
+
+
+def two_digons_loss(r: Float64[Tensor, " setting"]) -> Float64[Tensor, " setting"]:
+    """Closed form of the loss of two_digons by_density(r): two pairs, and feature 0 as its mean (see theory)."""
+    return 2 * DENSITY**2 / 3 + DENSITY * r / 3 - (DENSITY * r) ** 2 / 4
+
+
+def ratios(points: int) -> Float64[Tensor, " ratio"]:
+    """Ratios r from 0.1 to 10, equally far apart in log r, so many on either side of r = 1 in the middle."""
+    down, up = (torch.logspace(0, end, points + 1, dtype=torch.float64) for end in (-1, 1))
+    return torch.cat([down.flip(0)[:-1], up])
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """The pentagon and the two digons of features 1 to 4 while feature 0 changes, see perturb.
+
+    r [ratio]. at: features and importance at some ratios. branches: "pentagon" and "digons", each of one line.
+    """
+
+    r: Float64[Tensor, " ratio"]
+    at: Callable[[Tensor], Setting]
+    branches: dict[str, Branch]
+
+    @property
+    def pentagon(self) -> Branch:
+        return self.branches["pentagon"]
+
+    @property
+    def digons(self) -> Branch:
+        return self.branches["digons"]
+
+    @property
+    def until(self) -> float:
+        """Lowest of r at which the pentagon is a minimum."""
+        return self.r[self.pentagon.alive[:, 0]][0].item()
+
+    def crossing(self, terms: int = 512, inside: float = 0.4) -> float:
+        """r at which both cost the same, between the first ratio and the one nearest to inside, where the pentagon is
+        the lower one."""
+        k = int((self.r - inside).abs().argmin())
+        ends = self.digons.models(0), self.pentagon.models(k), self.at, self.r[[0]], self.r[[k]]
+        return crossing(*ends, terms=terms)[0].item()
+
+    def lowest(self, r: Float64[Tensor, " some"]) -> Float64[Tensor, " some"]:
+        """The lower loss of the two, linear in log r between the ratios."""
+        losses = [branch.loss[:, 0].nan_to_num(torch.inf) for branch in self.branches.values()]
+        lower = torch.stack(losses).min(0).values
+        return torch.from_numpy(np.interp(np.log(r.numpy()), np.log(self.r.numpy()), lower.numpy()))
+
+
+def perturb(at: Callable[[Tensor], Setting], r: Float64[Tensor, " ratio"], terms: int = 128) -> Perturbation:
+    """Follow the pentagon and the two digons from r = 1, the middle of r, to both ends.
+
+    at: by_density or by_importance. terms: see minimise. Raises ValueError as relax does.
+    """
+    starts = {"pentagon": pentagon(), "digons": two_digons()}
+    middle = len(r) // 2
+    found = {name: follow_outward(model, at, r, middle, terms=terms) for name, model in starts.items()}
+    return Perturbation(r, at, found)
+
+
+def ends_as(
+    W: Float[Tensor, "start setting hidden 5"],
+) -> tuple[Float64[Tensor, " setting"], Float64[Tensor, " setting"]]:
+    """Shares of the starts that end as a pentagon, and as two digons of features 1 to 4 without feature 0.
+
+    Pentagon: all five represented, none of 1 to 4 opposite another of them. Opposite: cosine below -0.95.
+    """
+    kept = represented(W)
+    opposite = (cosines(W)[..., 1:, 1:] < -0.95).sum((-2, -1)) / 2
+    ends = kept.all(-1) & (opposite == 0), ~kept[..., 0] & (opposite == 2)
+    return ends[0].double().mean(0), ends[1].double().mean(0)
+
+
+def half_pentagons(W: Float[Tensor, "start ratio hidden 5"], r: Float64[Tensor, " ratio"]) -> float:
+    """r from which on half of the starts that end as a pentagon or as two digons end as a pentagon (see ends_as),
+    linear in log r between the ratios."""
+    pentagons, digons = ends_as(W)
+    return half_way(pentagons / (pentagons + digons).clamp(min=1e-9), r, log=True)
+
+
+def success(n_features: int, n_hidden: int, starts: int, generator: torch.Generator) -> float:
+    """Share of the random starts for equal features of density DENSITY that end within 1 % of the lowest loss."""
+    found = descend(SparseFeatures(n_features, DENSITY), torch.ones(n_features), n_hidden, starts, generator)
+    return success_rate(found.loss).item()
+
+
+def nearest_angle(W: Float[Tensor, "hidden feature"], feature: int = 0) -> float:
+    """Degrees between a feature and the other one nearest to it."""
+    others = cosines(W)[feature]
+    others[feature] = -1.0
+    return torch.rad2deg(others.max().acos()).item()
+
+
+def lone_norm(norm: float, bias: float) -> float:
+    """The norm that would be best for a feature alone with this bias, -norm² < bias < 0.
+
+    Its output ReLU(‖W‖² x + b), x uniform on [0, 1], begins at x = -b / norm², taken from the given norm: without slope
+    in ‖W‖² where ‖W‖² = 1 - (3/2) b (1 - x²) / (1 - x³).
+    """
+    begins = -bias / norm**2
+    return (1 - 1.5 * bias * (1 - begins**2) / (1 - begins**3)) ** 0.5
+
+
+def circle_correlation(branch: Branch) -> float:
+    """Spearman's correlation, over all features along a branch of one line, of ‖W_i‖ - 1, the distance from the circle,
+    with positive interference, the sum of W_i · W_j over the others j where it is positive."""
+    W = branch.W[branch.alive[:, 0], 0]
+    others = (W.mT @ W) * (1 - torch.eye(W.shape[-1], dtype=W.dtype))
+    distance, positive = feature_norms(W) - 1, others.clamp(min=0).sum(-1)
+    return spearmanr(distance.flatten(), positive.flatten()).statistic
+
+
+def hexagon_border(low: float, high: float, terms: int = 512) -> tuple[float, ReLUModel, ReLUModel]:
+    """Density of six equal features at which a hexagon costs as much as a pentagon without the sixth, and both there.
+
+    low: where the hexagon is a minimum and the lower one; high: where the pentagon is. terms: of the crossing.
+    """
+    hexagon = ReLUModel.from_weights(1.2 * polygon(6), torch.full((6,), -0.2).double())
+    W = torch.cat([polygon(5), torch.zeros(2, 1)], 1)
+    five = ReLUModel.from_weights(W, torch.tensor([-0.1] * 5 + [0.04]).double())
+    ends = [torch.tensor([p]).double() for p in (low, high)]
+    for model, p in zip((hexagon, five), ends, strict=True):
+        relax(model, *alike(p), terms=128)
+    border, *there = crossing(hexagon, five, alike, *ends, terms=terms)
+    return border.item(), *there
+
+
+def norms_and_snaps(
+    r: Float64[Tensor, " ratio"], n_features: int, n_hidden: int, starts: int, generator: torch.Generator, rounds: int
+) -> tuple[Float64[Tensor, " ratio"], list[float]]:
+    """‖W_0‖ of the lowest minima by_density(r), and the r at which a feature comes or goes: a norm jumps by over 1/2.
+
+    The lowest by minima.search, the jumps by minima.transitions. Raises ValueError as these do.
+    """
+    at = partial(by_density, n_features=n_features)
+    best = search(ReLUModel, *at(r), n_hidden, starts, generator, rounds=rounds).best
+    jumps = [change.x for change in transitions(best, r, at, terms=64) if change.jump > 0.5]
+    return feature_norms(best.W.detach())[:, 0], jumps
