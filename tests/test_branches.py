@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 import toymodels as tm
@@ -38,3 +39,26 @@ def test_transitions_find_the_triple_point_of_the_relaxed_solutions():
 def test_levels_number_the_minima_from_the_lowest():
     loss = torch.tensor([[2.0, 1.0], [1.0, 1.0 + 1e-6], [1.0 + 1e-7, 3.0], [4.0, 2.0]])
     assert minima.levels(loss).tolist() == [[1, 0], [0, 0], [0, 2], [2, 1]]
+
+
+def test_distinct_minima_come_with_their_first_start_and_share():
+    first, share = minima.distinct(torch.tensor([2.0, 1.0, 1.0 + 1e-7, 4.0, 1.0]))
+    assert first.tolist() == [1, 0, 3]
+    assert share == [0.6, 0.2, 0.2]
+
+
+def test_a_branch_followed_outward_is_followed_both_ways():
+    values = torch.linspace(0.6, 0.8, 21).double()
+    start = theory.solutions("extra paired", values[5:6])
+    branch = minima.follow_outward(start, lambda p: theory.setting(p, 1.0), values, 5)
+    path = [one(p, 1.0) for p in values.tolist()]
+    up, down = tm.follow(start, path[5:]), tm.follow(start, path[5::-1])
+    torch.testing.assert_close(branch.loss[5:], up.loss, equal_nan=True)
+    torch.testing.assert_close(branch.W[:6], down.W.flip(0))
+    assert torch.equal(branch.models(3).W.detach(), branch.W[3])
+    steps = [
+        (tm.feature_norms(branch.W[k + 1, 0]) - tm.feature_norms(branch.W[k, 0])).abs().max()
+        for k in range(20)
+        if branch.alive[k + 1, 0]
+    ]
+    assert branch.largest_step() == pytest.approx(max(steps).item())

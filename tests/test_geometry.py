@@ -108,3 +108,11 @@ def test_a_factor_that_drops_a_feature_has_no_benefit_of_its_own():
 def test_no_recipe_for_a_density_outside(density):
     with pytest.raises(ValueError, match=r"density is .*; allowed"):
         geometry.recipe(density)
+
+
+def test_polygon_has_equal_angles_of_unit_vectors():
+    W = geometry.polygon(5)
+    torch.testing.assert_close(tm.feature_norms(W), torch.ones(5).double())
+    torch.testing.assert_close(tm.angles(W), 72.0 * torch.arange(5).double())
+    with pytest.raises(ValueError, match="corners is 0"):
+        geometry.polygon(0)

@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 import torch
 
-from toymodels import plots
+from toymodels import plots, polygons, sets
 from toymodels.plots import dynamics
+from toymodels.plots import polygons as polygon_plots
+from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
 
 
@@ -116,3 +118,75 @@ def test_outer_labels_stand_on_the_border_alone():
     plots.outer_labels(axes, ["a", "b"], "steps")
     assert [ax.get_title() for ax in axes.flat] == ["a", "b", "", ""]
     assert [ax.get_xlabel() for ax in axes.flat] == ["", "", "steps", "steps"]
+
+
+def test_models_in_the_plane_are_turned_and_mirrored_for_comparison():
+    W = torch.tensor([[1.0, 0.6, -0.3], [0.0, 0.8, 0.4]])
+    turned = pair_plots.pointing_up(W, 0)
+    np.testing.assert_allclose(turned[:, 0], [0, 1], atol=1e-7)
+    np.testing.assert_allclose(turned.T @ turned, W.T @ W, atol=1e-6)
+    mirrored = W * torch.tensor([[1.0], [-1.0]])
+    np.testing.assert_allclose(pair_plots.upright(W), pair_plots.upright(mirrored), atol=1e-6)
+    assert pair_plots.upright(W)[0, :2].sum() >= 0
+
+
+def test_solutions_that_have_ended_are_not_drawn():
+    figure, axes = plt.subplots(1, 3)
+    found = polygons.perturb(polygons.by_density, polygons.ratios(3), terms=16)
+    assert found.pentagon.alive[:, 0].tolist() == [False] + [True] * 6
+    runs = torch.full((4, 2), 0.01)
+    polygon_plots.perturbation_row(axes, found, "density", torch.tensor([0.2, 0.5]), runs)
+    points = [len([line for line in ax.lines if line.get_marker() == "o"]) for ax in axes[:2]]
+    assert points == [7 * 5, 6 * 5]
+    names = [text.get_text() for text in axes[2].get_legend().get_texts()]
+    assert names[:3] == ["pentagon", "digons", "runs"]
+    bar = polygon_plots.ratio_key(figure, axes.tolist())
+    assert [tick.get_text() for tick in bar.ax.get_yticklabels()] == ["0.1", "1", "10"]
+
+
+def test_a_line_for_each_jump_of_each_number_of_features():
+    _, ax = plt.subplots()
+    r, norm = torch.tensor([0.1, 1.0, 10.0]), torch.tensor([0.0, 1.0, 1.0])
+    polygon_plots.norms_and_snaps(ax, r, {6: (norm, []), 7: (norm, [0.3, 0.4])})
+    dotted = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
+    assert dotted == [0.3, 0.4]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["$n$ = 6", "$n$ = 7"]
+
+
+def test_a_row_shows_as_many_minima_as_there_are():
+    _, axes = plt.subplots(1, 3)
+    W = torch.tensor([[[1.0, 0, -1, 0], [0, 1, 0, -1]], [[1, -1, 0, 0], [0, 0, 1, -1]]]).double()
+    found = sets.PairMinima(W, [0.75, 0.25], torch.tensor([0.1, 0.2]).double(), sets.pair_cosines(W, [[0, 1]]), W)
+    pair_plots.minima_row(axes, found)
+    titles = ["$L/p$ = 0.100\n75.0% of starts", "$L/p$ = 0.200\n25.0% of starts", ""]
+    assert [ax.get_title() for ax in axes] == titles
+    assert [ax.axison for ax in axes] == [True, True, False]
+
+
+def test_a_column_shows_a_grid_and_who_finds_it(generator):
+    _, axes = plt.subplots(2, 1)
+    grid = sets.pair_grid(2, 3, 2, generator)
+    image = pair_plots.grid_column(axes, grid, sets.arrangement(grid.best.W.detach(), [[0, 1], [2, 3]]))
+    pair_plots.pair_borders(axes[0])
+    pair_plots.pair_border_names(axes[0])
+    share = (grid.loss <= grid.lowest * 1.001).double().mean(0)
+    np.testing.assert_allclose(np.asarray(image.get_array()), grid.grid(share).T.numpy())
+    assert len(axes[0].texts) == 4
+
+
+def test_shares_of_merged_pairs_fill_the_panel():
+    _, ax = plt.subplots()
+    merged = torch.tensor([[0, 1, 3], [0, 2, 3]])
+    areas = pair_plots.merged_panel(ax, torch.tensor([0.1, 0.2, 0.3]), merged, [0.15, 0.25])
+    assert len(areas) == 4
+    tops = [area.get_paths()[0].vertices[:, 1].max() for area in areas]
+    assert tops == [1, 1, 1, 1]
+    assert [line.get_xdata()[0] for line in ax.lines] == [0.15, 0.25]
+
+
+def test_losses_are_shown_per_density():
+    _, ax = plt.subplots()
+    p = torch.tensor([0.1, 0.2])
+    pair_plots.loss_per_density(ax, p, 10 * p**2 / 3, p**2)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [1 / 3, 2 / 3], rtol=1e-6)
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), [0.1, 0.2], rtol=1e-6)

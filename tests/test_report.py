@@ -52,6 +52,15 @@ def test_a_key_is_recorded_once(scratch):
         out.record("k", 2, 0)
 
 
+def test_values_of_one_form_are_recorded_together(scratch):
+    out = report.Report("01_a")
+    out.record_all("a", {"one": 1.26, "two": 2.0}, tol=0.1, form="{:.1f}")
+    assert out.numbers == {
+        "a.one": {"value": 1.26, "tol": 0.1, "text": "1.3"},
+        "a.two": {"value": 2, "tol": 0.1, "text": "2.0"},
+    }
+
+
 def test_figures_are_byte_stable(scratch, monkeypatch):
     contents, outs = [], [report.Report("01_a") for _ in range(2)]
     monkeypatch.delenv("TOYMODELS_SMOKE")  # which leaves out the PNG

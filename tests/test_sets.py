@@ -75,3 +75,61 @@ def test_grid_finds_the_closed_forms_where_they_are_far_apart(generator):
     assert (grid.lowest <= grid.loss.min(0).values * (1 + 1e-6)).all()
     closed = torch.stack(list(sets.pair_losses(grid.p, grid.c).values())).min(0).values
     assert (grid.lowest <= closed * (1 + 1e-4)).all()
+
+
+def test_lowest_closed_form_is_named():
+    p, c = torch.tensor(SETTINGS, dtype=torch.float64).T
+    loss, names = sets.lowest_closed_form(p, c)
+    for k, losses in enumerate(zip(*sets.pair_losses(p, c).values(), strict=True)):
+        assert loss[k] == min(losses)
+        assert names[k] == list(NAMED.values())[losses.index(min(losses))]
+
+
+def test_pca_keeps_the_sums_of_as_many_pairs_as_there_are_dimensions():
+    p = torch.tensor([0.2, 0.7], dtype=torch.float64)
+    features, importance = sets.together(p, [[0, 1], [2, 3], [4, 5]])
+    found = tm.search(tm.LinearModel, features, importance, 2, 6, torch.Generator().manual_seed(0), keep=1)
+    torch.testing.assert_close(sets.pair_pca_loss(p, 3, 2), found.best_loss, rtol=1e-4, atol=0)
+    with pytest.raises(ValueError, match="n_hidden is 4"):
+        sets.pair_pca_loss(p, 3, 4)
+
+
+def test_partners_most_opposite_are_counted():
+    W = torch.tensor([WEIGHTS["antipodal"], WEIGHTS["orthogonal"]], dtype=torch.float64)
+    assert sets.partner_most_opposite(W[:1], PAIRS) == 1
+    assert sets.partner_most_opposite(W, PAIRS) == 0.5
+
+
+def test_minima_of_pairs_come_lowest_first_with_their_shares(generator):
+    features = tm.AnticorrelatedFeatures(4, PAIRS, 0.1)
+    found = sets.pair_minima(features, PAIRS, 40, generator)
+    assert sum(found.share) == pytest.approx(1)
+    assert (found.loss.diff() > 0).all()
+    assert found.loss[0].abs() < 1e-4
+    assert (found.cosines[0] < -0.99).all()
+    antipodal = (sets.pair_cosines(found.all, PAIRS) < -0.99).all(-1).double().mean().item()
+    assert found.share[0] == pytest.approx(antipodal)
+
+
+def test_pairs_that_are_on_together_merge_near_a_quarter(generator):
+    p = torch.linspace(0.2, 0.3, 6, dtype=torch.float64)
+    borders = sets.merging(PAIRS, p, 12, generator, terms=64)
+    assert list(borders) == [1, 2]
+    assert borders[1] == pytest.approx(0.258, abs=2e-3)
+    assert borders[2] == pytest.approx(borders[1], abs=1e-6)
+
+
+def test_half_of_the_starts_have_merged_between_the_densities():
+    number = torch.tensor([[0, 0, 3], [0, 1, 3], [0, 2, 1], [0, 0, 0]])
+    assert sets.half_merged(number, torch.tensor([0.1, 0.2, 0.3])) == pytest.approx({1: 0.2, 2: 0.3, 3: 0.3})
+
+
+def test_labels_are_compared_with_the_closed_forms_where_these_drop_nothing(generator):
+    grid = sets.pair_grid(2, 4, 6, generator)
+    closed, expected = sets.lowest_closed_form(grid.p, grid.c)
+    agree, gain = sets.against_closed_forms(grid, expected)
+    assert agree == 1
+    assert gain == pytest.approx((1 - grid.lowest / closed).max().item())
+    kept = expected != Arrangement.MORE_DROPPED
+    agree, _ = sets.against_closed_forms(grid, torch.where(kept, -1, expected))
+    assert agree == 0

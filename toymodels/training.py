@@ -303,10 +303,10 @@ def success_rate(
 
 
 def half_way(share: Float[Tensor, " setting"], x: Float[Tensor, " setting"], log: bool = False) -> float:
-    """Where along x, in rising order, a share that rises from setting to setting first reaches one half.
+    """Where along x, in rising order, a share that rises from setting to setting reaches one half.
 
     Linear in x between the settings, in log10 x with log. A fall of the share counts as noise, it stays where it was.
-    The first or last x where it is above or below one half all along.
+    The first or last x where it is above or below one half all along, the last one at which it is exactly one half.
     """
     rising, places = np.maximum.accumulate(share.numpy()), x.numpy()
     if log:

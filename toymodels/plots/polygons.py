@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -28,7 +29,7 @@ def solutions(ax: Axes, branch: Branch, r: Tensor, up: int, every: int = 1) -> N
     for k in reversed(chosen):
         W = branch.W[k, 0]
         colour = RATIO_COLOURS(RATIOS(np.log10(r[k].item())))
-        plane(ax, pointing_up(W, up), [colour] * W.shape[1], segments=False)
+        plane(ax, torch.from_numpy(pointing_up(W, up)), [colour] * W.shape[1], segments=False)
 
 
 def ratio_key(figure: Figure, axes: Sequence[Axes]) -> Colorbar:
@@ -61,7 +62,7 @@ def branch_losses(
 
 
 def perturbation_row(
-    axes: Sequence[Axes], found: Perturbation, kind: str, tested: Tensor, runs: Tensor, every: int = 1
+    axes: np.ndarray, found: Perturbation, kind: str, tested: Tensor, runs: Tensor, every: int = 1
 ) -> None:
     """Three panels for one kind of perturbation, "density" say: both solutions along r, and their losses with those of
     single runs, see branch_losses. every: of the ratios."""

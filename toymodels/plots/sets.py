@@ -66,11 +66,11 @@ def plane(ax: Axes, W: Tensor, colours: Sequence, limit: float = 1.4, segments: 
         spine.set_visible(False)
 
 
-def minima_row(axes: Sequence[Axes], found: PairMinima) -> None:
+def minima_row(axes: np.ndarray, found: PairMinima) -> None:
     """The lowest minima of pairs, one a panel, with loss and share of starts; pairs in SET_COLOURS."""
     colours = [SET_COLOURS[i // 2] for i in range(found.W.shape[-1])]
     for ax, W, loss, share in zip(axes, found.W, found.loss.tolist(), found.share, strict=False):
-        plane(ax, upright(W), colours)
+        plane(ax, torch.from_numpy(upright(W)), colours)
         ax.set_title(f"$L/p$ = {abs(loss):.3f}\n{share:.1%} of starts", fontsize=7)
     for ax in axes[len(found.share) :]:
         ax.axis("off")
@@ -108,7 +108,7 @@ def correlation_axes(ax: Axes) -> None:
         spine.set_visible(True)
 
 
-def grid_column(axes: Sequence[Axes], grid: PairGrid, labels: Tensor) -> QuadMesh:
+def grid_column(axes: np.ndarray, grid: PairGrid, labels: Tensor) -> QuadMesh:
     """Two panels, one above the other: the arrangements, labels [cell], and the share of random starts that find the
     lowest loss to 10⁻³. Returns the image of the latter."""
     top, bottom = axes
@@ -145,12 +145,12 @@ def pair_border_names(ax: Axes) -> None:
 def merged_panel(ax: Axes, p: Tensor, merged: Tensor, borders: Iterable[float]) -> list[PolyCollection]:
     """Shares of the starts that merge 0, 1, 2 and 3 pairs, merged [start, p], stacked over the density; and dashed
     lines at the densities where the optimum changes."""
-    share = torch.stack([(merged == k).double().mean(0) for k in range(4)])
+    x, share = array(p), array(torch.stack([(merged == k).double().mean(0) for k in range(4)]))
     colours = [ARRANGEMENT_COLOURS[k] for k in range(4)]
-    areas = ax.stackplot(p, share, colors=colours, labels=["none merged", "one", "two", "three"])
+    areas = ax.stackplot(x, share, colors=colours, labels=["none merged", "one", "two", "three"])
     for border in borders:
         ax.axvline(border, color="black", lw=0.9, ls="--")
-    ax.set(xlabel="density $p$", xlim=(p[0], p[-1]), ylim=(0, 1))
+    ax.set(xlabel="density $p$", xlim=(x[0], x[-1]), ylim=(0, 1))
     return areas
 
 
