@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from toymodels import plots, polygons, sets
+from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
@@ -190,3 +191,21 @@ def test_losses_are_shown_per_density():
     pair_plots.loss_per_density(ax, p, 10 * p**2 / 3, p**2)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [1 / 3, 2 / 3], rtol=1e-6)
     np.testing.assert_allclose(ax.lines[1].get_ydata(), [0.1, 0.2], rtol=1e-6)
+
+
+def test_vulnerability_against_features_per_dimension_has_the_diagonal():
+    _, ax = plt.subplots()
+    attack_plots.against_dimensions(ax, {"a": (torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))})
+    line, diagonal = ax.lines
+    assert list(line.get_ydata()) == [1.0, 4.0]
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
+
+
+def test_lines_of_training_against_attacks_are_per_density():
+    _, axes = plt.subplots(1, 4)
+    names = "per dimension", "represented", "superposed", "clean", "harm"
+    trained = {0.1: dict.fromkeys(names, torch.tensor([2.0, 1.0]))}
+    attack_plots.training_panels(axes, torch.tensor([0.0, 1.0]), trained)
+    assert list(axes[2].lines[0].get_ydata()) == pytest.approx([20.0, 10.0])  # clean loss / p
+    assert axes[1].lines[1].get_linestyle() == ":"
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["p = 0.1"]
