@@ -3,8 +3,9 @@
 Harm is drawn as vulnerability, over the harm to the best orthogonal model at the same density.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
@@ -61,7 +62,7 @@ def reach_panel(ax: Axes, densities: Tensor, reach: Mapping[str, Tensor], on_fla
     density_axis(ax, 1, 0.01)
 
 
-def training_panels(axes: Sequence[Axes], strength: Tensor, trained: Mapping[float, Mapping[str, Tensor]]) -> None:
+def training_panels(axes: np.ndarray, strength: Tensor, trained: Mapping[float, Mapping[str, Tensor]]) -> None:
     """Models trained against attacks by strength: density -> per dimension, represented, superposed, clean, harm."""
     for colour, (density, t) in enumerate(trained.items()):
         look = {"color": f"C{colour}", "marker": "o", "ms": 2}

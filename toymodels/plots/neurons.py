@@ -1,6 +1,6 @@
 """Neurons: heat maps of weights, the paper's stack plots and graphs of neurons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -113,7 +113,7 @@ def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
     return figure
 
 
-def model_of_neurons(panels: Sequence[Axes], W1: NDArray, W2: NDArray) -> None:
+def model_of_neurons(panels: np.ndarray, W1: NDArray, W2: NDArray) -> None:
     """Stack plots of W1 [hidden, feature] and of W2 [feature, hidden], neuron by neuron, in the first two panels."""
     for panel, W, title in zip(panels, (W1, W2.T), ("$W_1$, by neuron", "$W_2$, by neuron"), strict=False):
         stack(panel, W)

@@ -1,7 +1,5 @@
 """Phase diagrams over density and importance."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
@@ -156,7 +154,7 @@ def branch_axes(top: Axes, bottom: Axes, values: Tensor, name: str, log: bool) -
         bottom.xaxis.set_minor_formatter(lambda value, position: "")
 
 
-def share_maps(axes: Sequence[Axes], densities: Tensor, importances: Tensor, shares: dict[str, Tensor]) -> QuadMesh:
+def share_maps(axes: np.ndarray, densities: Tensor, importances: Tensor, shares: dict[str, Tensor]) -> QuadMesh:
     """Shares of starts [density, importance] by title, with the theory's borders; returns the last for a colour bar."""
     for ax, (title, values) in zip(axes, shares.items(), strict=True):
         mesh = diagram_panel(ax, densities, importances, array(values), cmap="cividis", vmin=0, vmax=1)
