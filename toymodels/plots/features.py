@@ -92,13 +92,13 @@ def feature_status(ax: Axes, densities: Tensor, status: Tensor) -> AxesImage:
     return image
 
 
-def signed_key(figure: Figure, axes: np.ndarray, label: str, limit: float = 1.0) -> Colorbar:
+def signed_key(figure: Figure, axes: Sequence[Axes], label: str, limit: float = 1.0) -> Colorbar:
     """Colour bar of gram_grid beside the given axes."""
     mappable = ScalarMappable(Normalize(-limit, limit), SIGNED)
     return figure.colorbar(mappable, ax=axes, label=label, ticks=[-limit, 0, limit], shrink=0.8, aspect=14)
 
 
-def sharing_key(figure: Figure, axes: np.ndarray) -> Colorbar:
+def sharing_key(figure: Figure, axes: Sequence[Axes]) -> Colorbar:
     """Colour bar of norm_bars beside the given axes."""
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), SHARING), ax=axes, label="interference", ticks=[0, 1], shrink=0.8, aspect=14

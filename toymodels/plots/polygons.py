@@ -1,5 +1,7 @@
 """Panels of one feature perturbed: solutions along a branch, their losses, and the norm of that feature."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib import colormaps
@@ -30,7 +32,7 @@ def solutions(ax: Axes, branch: Branch, r: Tensor, up: int, every: int = 1) -> N
         plane(ax, torch.from_numpy(pointing_up(W, up)), [colour] * W.shape[1], segments=False)
 
 
-def ratio_key(figure: Figure, axes: np.ndarray) -> Colorbar:
+def ratio_key(figure: Figure, axes: Sequence[Axes]) -> Colorbar:
     """Colour bar of solutions, left of the given axes."""
     bar = figure.colorbar(ScalarMappable(RATIOS, RATIO_COLOURS), ax=axes, location="left", shrink=0.5, aspect=25)
     bar.set_ticks([-1, 0, 1], labels=["0.1", "1", "10"])
