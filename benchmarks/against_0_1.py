@@ -100,6 +100,8 @@ def compare(folder, part, label=""):
 
 
 def main():
+    from parallel_study import neighbour  # not at the top: version 0.1 cannot import it
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "toymodels-0.1"
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
@@ -107,9 +109,8 @@ def main():
         print(f"{'seconds, the best of the rounds':45} {'version 0.1':>12} {'now':>12}  ratio")
         compare(folder, "one_thread")
         compare(folder, "trainings")
-        neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        compare(folder, "trainings", ", beside a busy process")
-        neighbour.kill()
+        with neighbour():
+            compare(folder, "trainings", ", beside a busy process")
 
 
 if __name__ == "__main__":

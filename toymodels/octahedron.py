@@ -22,6 +22,7 @@ from toymodels.training import train
 
 SETS = [[0, 1, 2], [3, 4, 5]]
 ONES = torch.ones(6)
+OCTAHEDRON = torch.cat([torch.eye(3), -torch.eye(3)], 1).double()  # W [3, 6]
 EQUAL = {"B": [0, 0, 0, 3, 3, 3], "C": [0, 0, 2, 3, 3, 5], "D": [0, 1, 2, 3, 4, 5]}  # which feature each one equals
 LONG = 5.0  # ‖W‖² above which a frame that is no octahedron counts as twisted, not as closed
 Shapes = tuple[Float[Tensor, "shape 3 6"], Float[Tensor, "shape 6"]]  # W and b of solutions to be followed in density
@@ -40,11 +41,10 @@ def closed_forms(density: float) -> dict[str, tuple[ReLUModel, float]]:
     """
     W = torch.zeros(1, 3, 6, dtype=torch.float64)
     W[0, 0, :3] = W[0, 1, 3:] = 3**-0.5
-    octahedron = torch.cat([torch.eye(3), -torch.eye(3)], 1)[None].double()
     bias = torch.full((1, 6), density / 2, dtype=torch.float64)
     return {
         "merged": (ReLUModel.from_weights(W, 0 * bias), density / 3),
-        "octahedron": (ReLUModel.from_weights(octahedron, 0 * bias), density**2),
+        "octahedron": (ReLUModel.from_weights(OCTAHEDRON[None], 0 * bias), density**2),
         "nothing": (ReLUModel.from_weights(0 * W, bias), 2 * density - 1.5 * density**2),
     }
 
@@ -103,8 +103,7 @@ def ends(
 def shapes(found: Iterable[Ends], seed: int = 5) -> Shapes:
     """The octahedron, off by a hundredth, and of each of `found` at each density the lowest end that is none."""
     generator = torch.Generator().manual_seed(seed)
-    octahedron = torch.cat([torch.eye(3), -torch.eye(3)], 1).double()
-    W = [octahedron[None] + 0.01 * torch.randn(3, 6, generator=generator, dtype=torch.float64)]
+    W = [OCTAHEDRON[None] + 0.01 * torch.randn(3, 6, generator=generator, dtype=torch.float64)]
     b = [torch.full((1, 6), 0.001).double()]
     for end in found:
         rival = end.loss.masked_fill(end.octahedron, torch.inf).argmin(1)

@@ -197,7 +197,7 @@ def _factors_with(near):
     """Factor 1 - p + pψ(θ) of φ and ψ'(θ), ψ(θ) = (e^{iθ} - 1)/(iθ), at θ = step × (first + 1), step × (first + 2), ...
 
     Multiplies the running product by the factor, and takes the part in which only this feature is active off Φ.
-    near: with the power series of ψ where θ is small; without them it is a quarter faster.
+    near: with the power series of ψ where θ is small; without it the loop takes a tenth less.
     """
 
     @fast
