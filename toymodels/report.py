@@ -61,26 +61,39 @@ class Report:
         else:
             figure.savefig(self.folder / f"{stem}.png", metadata={"Software": None})
 
-    def record(self, key: str, value: float, tol: float, form: str = "{:g}") -> float:
+    def record(self, key: str, value: float | Tensor, tol: float, form: str = "{:g}") -> float:
         """Store a number that the write-up quotes, and return it.
 
         tol: absolute tolerance within which a run on another machine must find it again (0: exactly).
         form: how it is printed, a str.format pattern such as "{:.1f}" or "{:.1%}".
-        Raises ValueError for a key recorded twice, a value that is not finite or a negative tolerance.
+        Raises ValueError for a key recorded twice, a negative tolerance or a value that is not finite, which at smoke
+        size is left out instead.
         """
         require(key not in self.numbers, "key", key, "a key not recorded before")
-        require(math.isfinite(value), f"value of {key}", value, "a finite number")
         require(tol >= 0, f"tol of {key}", tol, "a number of at least 0")
-        value = int(value) if float(value).is_integer() else float(f"{float(value):.6g}")
+        value = float(value)
+        if smoke() and not math.isfinite(value):
+            return value  # of too few runs
+        require(math.isfinite(value), f"value of {key}", value, "a finite number")
+        value = int(value) if value.is_integer() else float(f"{value:.6g}")
         text = form.format(value).replace("-0.0%", "0.0%")
         self.numbers[key] = {"value": value, "tol": float(f"{tol:.3g}"), "text": text}
         self._write()
         return value
 
-    def record_all(self, stem: str, values: dict[str, float], tol: float, form: str = "{:g}") -> None:
-        """record() each of the values under the key STEM.name, all with the same tolerance and form."""
+    def record_all(
+        self,
+        stem: str,
+        values: dict[str, float | Tensor | tuple[float | Tensor, float]],
+        form: str = "{:g}",
+        tol: float = 0.0,
+    ) -> None:
+        """record() each of the values under the key STEM.name, in one form.
+
+        values: a number, or a pair of a number and a tolerance of its own.
+        """
         for name, value in values.items():
-            self.record(f"{stem}.{name}", value, tol, form)
+            self.record(f"{stem}.{name}", *(value if isinstance(value, tuple) else (value, tol)), form)
 
     def settings(self, stem: str, **values: object) -> None:
         """Store what figure STEM was made with, from the variables that made it; the write-up prints them as a table.
