@@ -5,7 +5,7 @@ own: CPU time on one thread of the exact loss with its gradient, and of a sweep;
 trainings (five features in two dimensions, batches and exact gradients), in version 0.1 with threads inside a step, now
 as single-threaded workers, alone and beside one busy process.
 
-    python benchmarks/against_0_1.py
+    python benchmarks/against_0_1.py [FOLDER that has version 0.1 as toymodels-0.1, where this one has no history]
 """
 
 import json
@@ -103,9 +103,10 @@ def main():
     from parallel_study import neighbour  # not at the top: version 0.1 cannot import it
 
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "toymodels-0.1"
-        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-        subprocess.run(["git", "checkout", "--quiet", VERSION_0_1], cwd=folder, check=True)
+        folder = Path(sys.argv[1] if sys.argv[1:] else name).resolve() / "toymodels-0.1"
+        if not folder.exists():
+            subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+            subprocess.run(["git", "checkout", "--quiet", VERSION_0_1], cwd=folder, check=True)
         print(f"{'seconds, the best of the rounds':45} {'version 0.1':>12} {'now':>12}  ratio")
         compare(folder, "one_thread")
         compare(folder, "trainings")

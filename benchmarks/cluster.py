@@ -1,12 +1,14 @@
 """Four million one-neuron models on a dask cluster of two processes, one of them killed on the way, and alone.
 
 A sweep keeps the best start of each cell; each process has one thread. Efficiency is the time of one worker process
-over twice the time of two, both sides in one run, the best of each, without a kill, for one million models. Peak memory
-is that of a fresh client process, beside what it has after its imports. Needs dask[distributed].
+over that of all, times their number, both sides in one run, the best of each, without a kill, for one million models.
+Peak memory is that of a fresh client process, beside what it has after its imports. Needs dask[distributed]. There can
+be more processes, and one sweep more, of MODELS in all.
 
-    python benchmarks/cluster.py
+    python benchmarks/cluster.py [--processes 2] [--models 100_000_000]
 """
 
+import argparse
 import os
 import signal
 import threading
@@ -53,40 +55,51 @@ def peak():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**10
 
 
-def client_with_a_kill(address, delay, results):
-    """A fresh process: four million models on the cluster at this address, one of whose workers dies after a delay."""
+def fresh_client(address, restarts, delay, results):
+    """A fresh process: a sweep on the cluster at this address, one of whose workers dies after a delay, if any."""
     with Client(address) as client:
         victim = next(iter(client.run(os.getpid).values()))
         before, start = peak(), time.perf_counter()
-        killer = threading.Timer(delay, os.kill, (victim, signal.SIGKILL))
-        killer.start()
-        diagram = sweep(client.get_executor())
+        killer = threading.Timer(delay or 0, os.kill, (victim, signal.SIGKILL))
+        if delay:
+            killer.start()
+        diagram = sweep(client.get_executor(), restarts)
         taken = time.perf_counter() - start
-        assert killer.finished.is_set(), "the sweep was over before the kill"
+        assert not delay or killer.finished.is_set(), "the sweep was over before the kill"
         results.put((before, peak(), taken, {name: getattr(diagram, name).numpy() for name in COMPARED}))
 
 
+def in_fresh_client(address, restarts, delay=None):
+    context = get_context("spawn")
+    results = context.Queue()
+    process = context.Process(target=fresh_client, args=(address, restarts, delay, results))
+    process.start()
+    found = results.get()
+    process.join()
+    return found
+
+
 def main():
-    with cluster(1) as one, Client(one) as single, cluster(2) as two, Client(two) as double:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--models", type=int)
+    asked = parser.parse_args()
+    with cluster(1) as one, Client(one) as single, cluster(asked.processes) as many, Client(many) as double:
         warm(single), warm(double)
         pairs = []
         for _ in range(REPEATS):
             pairs.append((timed(single), timed(double)))
             words = [f"{wall:.1f} s ({cpu:.1f} s of CPU)" for wall, cpu in pairs[-1]]
-            print("one million models: one process {}, two {}".format(*words), flush=True)
+            print(f"one million models: one process {words[0]}, {asked.processes} {words[1]}", flush=True)
         walls, cpus = zip(
             *((min(pair) for pair in zip(*side, strict=True)) for side in zip(*pairs, strict=True)), strict=True
         )
-        print(
-            f"efficiency of two processes {walls[0] / (2 * walls[1]):.2f}; by CPU time {cpus[0] / cpus[1]:.2f}",
-            flush=True,
-        )
-        context = get_context("spawn")
-        results = context.Queue()
-        process = context.Process(target=client_with_a_kill, args=(two.scheduler_address, walls[1], results))
-        process.start()
-        before, most, taken, found = results.get()
-        process.join()
+        efficiency = walls[0] / (asked.processes * walls[1])
+        print(f"efficiency of {asked.processes} {efficiency:.2f}; by CPU time {cpus[0] / cpus[1]:.2f}", flush=True)
+        before, most, taken, found = in_fresh_client(many.scheduler_address, MANY, walls[1])
+        if asked.models:
+            small, large, long, _ = in_fresh_client(many.scheduler_address, asked.models // 100_000)
+            print(f"{asked.models:,} models: {long:.1f} s; client {small:.0f} MiB before, at most {large:.0f} MiB")
     print(f"four million models, one worker killed after {walls[1]:.0f} s: {taken:.1f} s", flush=True)
     print(f"client: {before:.0f} MiB before, at most {most:.0f} MiB", flush=True)
     start = time.perf_counter()
