@@ -107,7 +107,7 @@ def three_lines(points: int) -> dict[str, tuple[Line, Branches]]:
 
 
 def excess(values: Line, lines: Branches, name: str, at: Sequence[float]) -> Float[Tensor, " at"]:
-    """By which fraction the branch of that name lies above the lowest of all, at the points of `values` nearest to `at`;
-    NaN where it does not exist."""
+    """By which fraction the branch of that name lies above the lowest of all, at the points of `values` nearest to
+    those of `at`; NaN where it does not exist."""
     lowest = torch.stack([loss for loss, _ in lines.values()]).nan_to_num(nan=torch.inf).min(0).values
     return (lines[name][0] / lowest - 1)[[int((values - x).abs().argmin()) for x in at]]

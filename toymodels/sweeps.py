@@ -18,6 +18,7 @@ from toymodels.metrics import Phase, cosines, feature_norms, interference, phase
 from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import TERMS, has_exact_loss
+from toymodels.shares import fraction
 from toymodels.training import best_start, success_rate, train
 
 MODELS = {"relu": ReLUModel, "linear": LinearModel}
@@ -237,6 +238,11 @@ class Comparison:
     lower: Tensor
     higher: Tensor
     gain: Tensor
+
+    @property
+    def agree(self) -> float:
+        """Share of the cells in which the trained phase is theirs."""
+        return fraction(self.agrees)
 
 
 def against_canonical(diagram: PhaseDiagram) -> Comparison:

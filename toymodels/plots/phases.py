@@ -16,6 +16,7 @@ from torch import Tensor
 from toymodels import theory
 from toymodels.explorer import EXTENT, Minima
 from toymodels.metrics import Phase, feature_norms, interference
+from toymodels.minima import Transition
 from toymodels.plots.base import TEXT_WIDTH, array, density_axis
 
 PHASE_COLOURS = {  # of the extra feature
@@ -265,11 +266,13 @@ def three_features(
     closed_forms: Tensor,
     W: Tensor,
     partner: Tensor,
-    transitions: Sequence[tuple[float, float]],
+    crossings: dict[float, Sequence[Transition]],
 ) -> Figure:
-    """Phases of the closed forms [density, importance], W [density, importance, 2, 3] of trained models and partner
-    [density, importance], who shares with whom in them (sweeps.partners). transitions: density and importance of each
-    of the relaxed solutions', drawn as dots on the trained models."""
+    """Phases of the closed forms [density, importance], W [density, importance, 2, 3] of trained models, and partner
+    [density, importance]: who shares with whom in them (sweeps.partners).
+
+    crossings: transitions between relaxed solutions along densities, by importance; dots on the trained models.
+    """
     panels = {
         "theory (closed forms)": phase_colours(closed_forms),
         "trained": weights_blend(W),
@@ -277,7 +280,8 @@ def three_features(
     }
     figure, axes = diagrams(densities, importances, panels, 2.75, n_features=3)
     partner_key(axes[2])
-    axes[1].plot(*np.array(transitions).reshape(-1, 2).T, ".", color="black", ms=2)
+    dots = [(one.x, importance) for importance, along in crossings.items() for one in along]
+    axes[1].plot(*np.array(dots).reshape(-1, 2).T, ".", color="black", ms=2)
     return figure
 
 
