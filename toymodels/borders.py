@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toymodels import theory
+from toymodels.checks import in_range
 from toymodels.minima import Setting, Transition, follow_outward, transitions
 from toymodels.models import ReLUModel
 
@@ -19,9 +20,10 @@ def superposition(density: Line, points: int = 61) -> tuple[Line, Line]:
     """Importance r < 1 at which superposition becomes the lowest minimum of two features, and the jump of W there, for
     each density; NaN where there is no such transition.
 
-    points: of the search along r, around the border of the closed forms, to which r → 1/r gives the one above r = 1.
-    density below 4/5, above which that border has no continuation.
+    points: of the search along r, around the border of the closed forms. The border above r = 1 is 1/r, by symmetry.
+    Raises ValueError for a density above 2/3, where the search would lie beyond r = 1.
     """
+    in_range("density", density, 1e-300, 2 / 3, "numbers in (0, 2/3]")
     found = []
     for p in density:
         closed_form = 2 * p / (4 - 5 * p)  # theory.boundary_below, continued beyond the triple point
