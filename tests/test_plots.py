@@ -2,10 +2,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import PathCollection
 
-from toymodels import plots, polygons, sets
+import toymodels as tm
+from toymodels import borders, explorer, plots, polygons, sets
 from toymodels.plots import attacks as attack_plots
-from toymodels.plots import dynamics
+from toymodels.plots import dynamics, phases
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
@@ -209,3 +211,83 @@ def test_lines_of_training_against_attacks_are_per_density():
     assert list(axes[2].lines[0].get_ydata()) == pytest.approx([20.0, 10.0])  # clean loss / p
     assert axes[1].lines[1].get_linestyle() == ":"
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["p = 0.1"]
+
+
+@pytest.fixture
+def diagram():
+    densities, importances = torch.logspace(0, -2, 4).double(), torch.logspace(-1, 1, 3).double()
+    return densities, importances, tm.theory.canonical_phase(densities[:, None], importances)
+
+
+def lines_of(ax, look):
+    return [line for line in ax.lines if look in (line.get_linestyle(), line.get_marker())]
+
+
+def test_the_colour_of_models_is_that_of_their_extra_feature():
+    W = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, -1.0]]])
+    order = tm.Phase.IGNORED, tm.Phase.DEDICATED, tm.Phase.SUPERPOSITION
+    expected = plots.phase_colours(torch.tensor([int(phase) for phase in order]))
+    np.testing.assert_allclose(phases.weights_blend(W), expected, atol=1e-6)
+
+
+def test_the_relaxed_border_is_mirrored_and_ends_at_the_triple_point(diagram):
+    p, r, canonical = diagram
+    border = torch.tensor([0.1, 0.3, 0.6, 0.7]), torch.tensor([0.1, 0.2, torch.nan, 1.0])
+    figure = phases.two_features(p, r, canonical, torch.rand(4, 3, 1, 2), torch.rand(4, 3, 1, 2), border, 0.7)
+    theory, relu, linear = figure.axes
+    assert [len(lines_of(ax, "--")) for ax in (theory, relu, linear)] == [3, 3, 0]
+    below, above, _ = lines_of(relu, "-") + lines_of(relu, "o")
+    np.testing.assert_allclose(below.get_ydata() * above.get_ydata(), [1, 1, 1], rtol=1e-6)
+    assert [tuple(line.get_xdata()) for line in lines_of(relu, "o")] == [(0.7,)]
+    assert theory.get_ylabel() == "importance $r$ of the extra feature"
+    assert len(figure.legends) == 1
+
+
+def test_crossings_of_three_features_are_dots_on_the_trained_models(diagram):
+    p, r, canonical = diagram
+    model = tm.ReLUModel.from_weights(torch.eye(2, 3))
+    crossings = {0.5: [tm.minima.Transition(x, model, model, 1.0, 0.0) for x in (0.4, 0.6)], 2.0: []}
+    partner = torch.arange(12).view(4, 3) % 4
+    figure = phases.three_features(p, r, canonical, torch.rand(4, 3, 2, 3), partner, crossings)
+    _, trained, shared = figure.axes
+    (dots,) = lines_of(trained, ".")
+    assert list(dots.get_xdata()) == [0.4, 0.6]
+    assert list(dots.get_ydata()) == [0.5, 0.5]
+    assert [text.get_text() for text in shared.get_legend().get_texts()] == [*phases.PARTNER_COLOURS]
+    colours = phases.partner_colours(partner)
+    assert colours.shape == (4, 3, 3)
+    assert colours[0, 0].tolist() == colours[1, 1].tolist() != colours[0, 1].tolist()
+
+
+def test_titles_of_the_selection_rules_say_how_often_they_agree(diagram):
+    p, r, canonical = diagram
+    averaged = torch.rand(4, 3), torch.rand(4, 3)
+    figure = phases.selection_rules(p, r, torch.rand(4, 3, 1, 2), averaged, canonical, [0.98, 0.9, 0.123])
+    titles = ["lowest loss: 98.0%", "drop the worst, average: 90.0%", "thresholds and vote: 12.3%"]
+    assert [ax.get_title() for ax in figure.axes] == titles
+
+
+def test_branches_of_three_lines_are_drawn_with_the_triple_point():
+    figure = phases.branch_lines(borders.three_lines(3), 0.7)
+    axes = figure.axes
+    assert [ax.get_title() for ax in axes[:3]] == ["$p = 0.3$", "$p = 0.8$", "$r = 1$"]
+    assert [ax.get_xlabel() for ax in axes[3:]] == ["importance $r$", "importance $r$", "density $p$"]
+    marked = [bool([line for line in lines_of(ax, "--") if list(line.get_xdata()) == [0.7, 0.7]]) for ax in axes]
+    assert marked == [False, False, True] * 2
+
+
+def test_landscapes_stand_below_the_shares_of_starts(diagram):
+    p, r, _ = diagram
+    W = torch.tensor([[[1.0, -1.0]], [[1.0, 0.0]]])
+    order = torch.tensor([int(tm.Phase.SUPERPOSITION), int(tm.Phase.IGNORED)])
+    there = explorer.Minima(W, torch.zeros(2, 2), torch.tensor([0.1, 0.2]), order, torch.tensor([0.6, 0.4]))
+    landscapes = {p: (1 + torch.rand(5, 5), there) for p in (0.6, 0.2)}
+    which = torch.tensor([[0, 1], [1, -1]])
+    figure = phases.starts_and_landscapes(p, r, [torch.rand(4, 3)] * 4, landscapes, 0.2, which)
+    panels = [ax for ax in figure.axes if ax.get_title().startswith("$p")]
+    assert [ax.get_title() for ax in panels] == ["$p = 0.6$", "$p = 0.2$", "$p = 0.2$: basins"]
+    image = np.asarray(panels[2].images[0].get_array())[..., :3]
+    np.testing.assert_allclose(image[0, 0], plots.phase_colours(order[:1])[0])
+    np.testing.assert_allclose(image[1, 1], 0.85)
+    dots = [[c for c in ax.collections if isinstance(c, PathCollection)] for ax in panels]
+    assert [len(some) for some in dots] == [4, 4, 4]  # two minima and their mirror images

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import pytest
@@ -226,3 +227,39 @@ def test_relaxed_solutions_of_a_diagram_are_no_worse_than_its_closed_forms():
     off = torch.ones_like(phase, dtype=torch.bool)
     off[:, 1] = False  # on the border at r = 1
     assert (phase == tm.theory.canonical_phase(p, r))[off].all()
+
+
+def test_a_grid_thinned_keeps_its_ends():
+    whole, thin = sweeps.log_grid(40, 24), sweeps.log_grid(40, 24, thin=4)
+    assert [len(values) for values in whole.values()] == [40, 24]
+    assert [len(values) for values in thin.values()] == [10, 6]
+    assert len(sweeps.log_grid(8, 8, thin=8)["densities"]) == 5
+    for grid in (whole, thin):
+        assert [values[[0, -1]].tolist() for values in grid.values()] == [[1, 0.01], [0.1, 10]]
+
+
+def test_a_diagram_is_compared_cell_by_cell():
+    diagram = tm.phase_diagram("relu", **GRID)
+    forms, searches = sweeps.against_canonical(diagram), sweeps.against_relaxed(diagram)
+    torch.testing.assert_close(1 - forms.gain, diagram.loss / forms.loss)
+    assert forms.agree == (diagram.phase == forms.phase).double().mean()
+    assert forms.lower.sum() > searches.lower.sum() == 0
+    assert not (forms.lower & forms.higher).any()
+    worse = tm.phase_diagram("relu", **GRID, steps=1)
+    assert sweeps.against_relaxed(worse).higher.all()
+
+
+def test_linear_models_that_keep_the_wrong_feature_or_both_are_told():
+    diagram = tm.phase_diagram("linear", densities=[0.3], importances=[0.5, 1.0, 2.0], restarts=1)
+    assert sweeps.keeps_the_more_important(diagram).tolist() == [[True, True]]
+    wrong = replace(diagram, parameters={"W": torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]], [[0.7, 0.7]]]])})
+    assert sweeps.keeps_the_more_important(wrong).tolist() == [[False, False]]
+
+
+def test_a_thinned_diagram_has_every_so_many_th_cell():
+    diagram = tm.phase_diagram("relu", **GRID)
+    thin = diagram.thinned(4, 2)
+    assert torch.equal(thin["loss"], diagram.loss[::4, ::2])
+    assert thin["W"].shape == (2, 2, 1, 2)
+    assert torch.equal(thin["densities"], diagram.densities[::4])
+    assert torch.equal(thin["importances"], diagram.importances[::2])

@@ -18,6 +18,7 @@ from toymodels.metrics import Phase, cosines, feature_norms, interference, phase
 from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import TERMS, has_exact_loss
+from toymodels.shares import fraction
 from toymodels.training import best_start, success_rate, train
 
 MODELS = {"relu": ReLUModel, "linear": LinearModel}
@@ -108,6 +109,12 @@ class PhaseDiagram:
         """b [restart, D, R, feature] of every start."""
         return None if self.restart_parameters is None else self.restart_parameters["b"]
 
+    def thinned(self, densities: int, importances: int) -> dict[str, Tensor]:
+        """Every so many-th density and importance, and W, b, loss, phase and share there, by name."""
+        rows, columns = slice(None, None, densities), slice(None, None, importances)
+        fields = {name: getattr(self, name)[rows, columns] for name in ("W", "b", "loss", "phase", "share")}
+        return {"densities": self.densities[rows], "importances": self.importances[columns], **fields}
+
     def success_rate(self, within: float = WITHIN) -> Tensor:
         """Fraction [D, R] of the starts whose loss is at most (1 + within) × the lowest.
 
@@ -117,6 +124,17 @@ class PhaseDiagram:
             require(within == WITHIN, "within", within, f"{WITHIN}, as only the best start of each cell was kept")
             return self.share
         return success_rate(self.restart_losses.flatten(1), within=within).view(self.loss.shape)
+
+
+def log_grid(n_densities: int = 40, n_importances: int = 40, thin: int = 1) -> dict[str, Tensor]:
+    """Log-spaced densities from 1 to 0.01 and importances from 0.1 to 10, under the names that phase_diagram takes.
+
+    thin: how many times fewer points, but at least 5.
+    """
+    return {
+        "densities": torch.logspace(0, -2, max(n_densities // thin, 5), dtype=torch.float64),
+        "importances": torch.logspace(-1, 1, max(n_importances // thin, 5), dtype=torch.float64),
+    }
 
 
 def phase_diagram(
@@ -204,6 +222,54 @@ def relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> tuple[
     W = model.W.detach()
     phase = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
     return phase.view_as(diagram.phase), loss.view_as(diagram.loss)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A trained diagram against solutions that know no random start, by cell [density, importance].
+
+    phase, loss: those of the solutions. agrees: the trained phase is theirs. lower, higher: the trained loss is below
+    or above theirs by more than a margin. gain: by which fraction it is below.
+    """
+
+    phase: Tensor
+    loss: Tensor
+    agrees: Tensor
+    lower: Tensor
+    higher: Tensor
+    gain: Tensor
+
+    @property
+    def agree(self) -> float:
+        """Share of the cells in which the trained phase is theirs."""
+        return fraction(self.agrees)
+
+
+def against_canonical(diagram: PhaseDiagram) -> Comparison:
+    """Compare a diagram with the lowest closed form in each cell, see theory.canonical_phase."""
+    where = diagram.densities[:, None], diagram.importances, diagram.settings.n_features
+    return _against(diagram, theory.canonical_phase(*where), theory.best_canonical(*where)[0])
+
+
+def against_relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> Comparison:
+    """Compare a diagram with the lowest relaxed solution in each cell, see relaxed."""
+    return _against(diagram, *relaxed(diagram, names))
+
+
+def _against(diagram: PhaseDiagram, phase: Tensor, loss: Tensor, margin: float = 1e-5) -> Comparison:
+    lower, higher = diagram.loss < (1 - margin) * loss, diagram.loss > (1 + margin) * loss
+    return Comparison(phase, loss, diagram.phase == phase, lower, higher, 1 - diagram.loss / loss)
+
+
+def keeps_the_more_important(diagram: PhaseDiagram, within: float = 0.05, tie: float = 0.02) -> Tensor:
+    """Which cells of two features keep the more important one alone, at norm 1 up to `within`: [density, importance].
+
+    Importances within `tie` decades of 1, where neither is more important, are left out.
+    """
+    norms = feature_norms(diagram.W)
+    alone = ((norms.max(-1).values - 1).abs() < within) & (norms.min(-1).values < within)
+    right = alone & ((norms[..., 1] > 0.9) == (diagram.importances > 1))
+    return right[:, diagram.importances.log10().abs() > tie]
 
 
 def partners(W: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """Phase diagrams over density and importance."""
 
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
@@ -11,8 +14,10 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from toymodels import theory
-from toymodels.metrics import Phase
-from toymodels.plots.base import array, density_axis
+from toymodels.explorer import EXTENT, Minima
+from toymodels.metrics import Phase, feature_norms, interference
+from toymodels.minima import Transition
+from toymodels.plots.base import TEXT_WIDTH, array, density_axis
 
 PHASE_COLOURS = {  # of the extra feature
     Phase.IGNORED: "#e66101",
@@ -35,6 +40,11 @@ def phase_blend(norm: Tensor, overlap: Tensor) -> np.ndarray:
     colour = {phase: np.array(to_rgb(name)) for phase, name in PHASE_COLOURS.items()}
     alone = (1 - shared) * colour[Phase.DEDICATED] + shared * colour[Phase.SUPERPOSITION]
     return (1 - kept) * colour[Phase.IGNORED] + kept * alone
+
+
+def weights_blend(W: Tensor) -> np.ndarray:
+    """phase_blend of the extra (last) feature of models, W [..., hidden, feature] -> colours [..., 3]."""
+    return phase_blend(feature_norms(W)[..., -1], interference(W)[..., -1])
 
 
 def phase_colours(phases: Tensor) -> np.ndarray:
@@ -68,14 +78,24 @@ def linear_diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, colou
     return mesh
 
 
-def partner_panel(ax: Axes, densities: Tensor, importances: Tensor, partner: Tensor) -> QuadMesh:
-    """n = 3, m = 2: 0 one feature dropped, 1 the extra paired, 2 the others paired, 3 three that share a plane."""
-    colours = np.array([to_rgb(name) for name in ("#dddddd", PHASE_COLOURS[Phase.SUPERPOSITION], "#b2abd2", "#33a02c")])
-    mesh = diagram_panel(ax, densities, importances, colours[array(partner)])
-    names = ("one dropped", "extra paired", "others paired", "all three share")
-    handles = [Patch(facecolor=colours[k], edgecolor="0.5", lw=0.5, label=name) for k, name in enumerate(names)]
-    ax.legend(handles=handles, loc="lower right", frameon=True, framealpha=0.9, fontsize=7, borderpad=0.3)
-    return mesh
+PARTNER_COLOURS = {  # by the numbers of sweeps.partners
+    "one dropped": "#dddddd",
+    "extra paired": PHASE_COLOURS[Phase.SUPERPOSITION],
+    "others paired": "#b2abd2",
+    "all three share": "#33a02c",
+}
+
+
+def partner_colours(partner: Tensor) -> np.ndarray:
+    """Colours [..., 3] of who shares with whom among three features: 0 one dropped, 1 the extra one paired, 2 the
+    others paired, 3 three that share a plane."""
+    return np.array([to_rgb(colour) for colour in PARTNER_COLOURS.values()])[array(partner)]
+
+
+def partner_key(ax: Axes) -> Legend:
+    """Legend of partner_colours inside the panel."""
+    handles = [Patch(facecolor=to_rgb(c), edgecolor="0.5", lw=0.5, label=name) for name, c in PARTNER_COLOURS.items()]
+    return ax.legend(handles=handles, loc="lower right", frameon=True, framealpha=0.9, fontsize=7, borderpad=0.3)
 
 
 def phase_key(figure: Figure, *labels: Tensor, **place: object) -> Legend:
@@ -187,3 +207,148 @@ def minima_dots(ax: Axes, W: Tensor, phases: Tensor, shares: Tensor) -> None:
             ax.scatter(w1, w2, s=15 + 60 * share.item(), **style)
     ax.set_aspect("equal")
     ax.set_xlabel("$w_1$")
+
+
+def diagrams(
+    densities: Tensor,
+    importances: Tensor,
+    panels: dict[str, np.ndarray],
+    height: float,
+    borders: Sequence[int] = (0, 1, 2),
+    n_features: int = 2,
+    importance: str = "importance $r$ of the extra feature",
+) -> tuple[Figure, np.ndarray]:
+    """A row of diagrams, title -> colours [density, importance, 3], and the key of the phases; figure and Axes [panel].
+
+    borders: panels that show those of the closed forms of n_features. importance: its name on the left.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, height), sharey=True)
+    for ax, (title, colours) in zip(axes, panels.items(), strict=True):
+        diagram_panel(ax, densities, importances, colours)
+        ax.set_title(title)
+    for ax in axes[list(borders)]:
+        theory_lines(ax, n_features)
+    axes[0].set_ylabel(importance)
+    phase_key(figure)
+    return figure, axes
+
+
+def two_features(
+    densities: Tensor,
+    importances: Tensor,
+    closed_forms: Tensor,
+    relu: Tensor,
+    linear: Tensor,
+    border: tuple[Tensor, Tensor],
+    triple: float,
+) -> Figure:
+    """Phases of the closed forms [density, importance] beside W [density, importance, 1, 2] of trained models.
+
+    border: density and importance [point] of that of the relaxed solutions below r = 1, not finite where there is none,
+    up to `triple`, the density of the triple point. It is drawn on the ReLU models, with its mirror image at r = 1.
+    """
+    panels = {
+        "theory (closed forms)": phase_colours(closed_forms),
+        "ReLU, trained: a million models": weights_blend(relu),
+        "linear, trained": weights_blend(linear),
+    }
+    figure, axes = diagrams(densities, importances, panels, 2.7, borders=(0, 1))
+    p, r = border
+    for values in (r, 1 / r):
+        axes[1].plot(p[r.isfinite()], values[r.isfinite()], color="black", lw=1.1)
+    axes[1].plot(triple, 1, "o", color="black", ms=3)
+    return figure
+
+
+def three_features(
+    densities: Tensor,
+    importances: Tensor,
+    closed_forms: Tensor,
+    W: Tensor,
+    partner: Tensor,
+    crossings: dict[float, Sequence[Transition]],
+) -> Figure:
+    """Phases of the closed forms [density, importance], W [density, importance, 2, 3] of trained models, and partner
+    [density, importance]: who shares with whom in them (sweeps.partners).
+
+    crossings: transitions between relaxed solutions along densities, by importance; dots on the trained models.
+    """
+    panels = {
+        "theory (closed forms)": phase_colours(closed_forms),
+        "trained": weights_blend(W),
+        "trained: who shares with whom": partner_colours(partner),
+    }
+    figure, axes = diagrams(densities, importances, panels, 2.75, n_features=3)
+    partner_key(axes[2])
+    dots = [(one.x, importance) for importance, along in crossings.items() for one in along]
+    axes[1].plot(*np.array(dots).reshape(-1, 2).T, ".", color="black", ms=2)
+    return figure
+
+
+def selection_rules(
+    densities: Tensor,
+    importances: Tensor,
+    W: Tensor,
+    averaged: tuple[Tensor, Tensor],
+    majority: Tensor,
+    agree: Sequence[float],
+) -> Figure:
+    """The same models by three rules: the start of lowest loss, W [density, importance, 1, 2]; norm and interference
+    averaged over starts (sweeps.paper_rule); phases by vote (sweeps.threshold_vote). agree: share of the cells in which
+    each rule agrees with the closed forms."""
+    names = "lowest loss", "drop the worst, average", "thresholds and vote"
+    colours = weights_blend(W), phase_blend(*averaged), phase_colours(majority)
+    titles = (f"{name}: {share:.1%}" for name, share in zip(names, agree, strict=True))
+    panels = dict(zip(titles, colours, strict=True))
+    return diagrams(densities, importances, panels, 2.6, importance="importance $r$")[0]
+
+
+def branch_lines(lines: dict[str, tuple[Tensor, dict[str, tuple[Tensor, Tensor]]]], triple: float) -> Figure:
+    """Losses above weights along three lines of the diagram, title -> values and branches: see borders.three_lines.
+
+    A title names what is fixed. triple: density of the triple point, marked on the last line.
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 3.9), sharex="col", layout="constrained")
+    for column, (title, (values, branches)) in zip(axes.T, lines.items(), strict=True):
+        branch_panels(*column, values, branches)
+        column[0].set_title(title)
+        branch_axes(*column, values, "density $p$" if "r" in title else "importance $r$", "p" in title)
+    for ax in axes[:, 2]:
+        ax.axvline(triple, color="0.6", lw=0.7, ls="--")
+    axes[0, 0].set_ylabel("loss")
+    axes[1, 0].set_ylabel("$W_1$ (line), $W_2$ (dashed)")
+    branch_key(figure)
+    return figure
+
+
+def starts_and_landscapes(
+    densities: Tensor,
+    importances: Tensor,
+    shares: Sequence[Tensor],
+    landscapes: dict[float, tuple[Tensor, Minima]],
+    middle: float,
+    basins: Tensor,
+) -> Figure:
+    """Shares of starts [density, importance] above landscapes of the loss over both weights, by density.
+
+    shares: of all starts those in the lowest minimum and in its largest rival; of those with equal signs, and of those
+    with opposite ones, those in the lowest. landscapes: loss [w2, w1] and its minima, see explorer.landscape. basins
+    [w2, w1]: the minimum that training from there reaches at the density `middle`, one of these.
+    """
+    figure = plt.figure(figsize=(TEXT_WIDTH, 3.9), layout="constrained")
+    upper, lower = figure.subfigures(2, height_ratios=[2.15, 1.75])
+    axes = upper.subplots(1, 4, sharey=True)
+    titles = "in the lowest", "in its largest rival", "equal signs:\nin the lowest", "opposite signs:\nin the lowest"
+    mesh = share_maps(axes, densities, importances, dict(zip(titles, shares, strict=True)))
+    upper.colorbar(mesh, ax=axes.tolist(), label="share of starts", shrink=0.9, aspect=20)
+    axes = lower.subplots(1, len(landscapes) + 1, sharey=True)
+    for ax, (p, (loss, minima)) in zip(axes[:-1], landscapes.items(), strict=True):
+        landscape_panel(ax, loss, EXTENT)
+        minima_dots(ax, minima.W[:, 0], minima.phase, minima.share)
+        ax.set_title(f"$p = {p:g}$", fontsize=8)
+    minima = landscapes[middle][1]
+    basins_panel(axes[-1], basins, minima.phase, EXTENT)
+    minima_dots(axes[-1], minima.W[:, 0], minima.phase, minima.share)
+    axes[-1].set_title(f"$p = {middle:g}$: basins", fontsize=8)
+    axes[0].set_ylabel("$w_2$")
+    return figure

@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from toymodels import basins, theory
+
+
+def of(level, before, after, density=0.3, importance=1.0):
+    level = torch.tensor(level)
+    cells = torch.ones(level.shape[1], dtype=torch.float64)
+    products = (torch.tensor(values, dtype=torch.float64) for values in (before, after))
+    return basins.Basins(density * cells, importance * cells, level, *products, cells > 0)
+
+
+@pytest.fixture(scope="module")
+def found():
+    p, r = torch.tensor([0.8, 0.2], dtype=torch.float64), torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
+    return basins.by_start(p, r, 60, seed=1)
+
+
+def test_starts_are_counted_by_minimum_and_by_sign():
+    some = of(
+        [[0, 2], [1, 2], [1, 0], [2, 0]], [[1, 1], [1, -1], [-1, 1], [1, 1]], [[-1, 0.01], [-1, 1], [1, 1], [0, 1]]
+    )
+    assert some.best.tolist() == [1, 2]
+    assert some.rival.tolist() == [2, 2]
+    assert some.equal.tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert some.opposite.tolist() == [0, 0]
+    assert {name: int(flags.sum()) for name, flags in some.ends().items()} == {"opposite": 2, "same": 4, "single": 2}
+    assert {name: values.tolist() for name, values in some.maps(2).items()}["rival"] == [[0.5, 0.5]]
+
+
+def test_a_basin_is_smaller_only_beyond_chance():
+    def with_rival(starts, inside):
+        level = [[0]] * inside + [[1]] * (starts - inside)
+        return of(level, [[1.0]] * starts, [[1.0]] * starts)
+
+    assert [with_rival(100, n).smaller.item() for n in (30, 40, 60)] == [True, False, False]
+    assert [with_rival(100, n).fewer.item() for n in (30, 40, 60)] == [True, False, False]
+    assert with_rival(5, 5).rival.item() == 0
+    assert not with_rival(5, 5).smaller.item()
+
+
+def test_selected_cells_keep_what_they_are(found):
+    kept = found.select(found.density < 0.5)
+    assert kept.level.shape == (60, 3)
+    assert torch.equal(kept.best, found.best[3:])
+    assert torch.equal(kept.superposed, found.superposed[3:])
+
+
+def test_equal_signs_are_the_trap_in_superposition(found):
+    assert found.superposed.tolist() == [False, False, False, True, True, True]
+    phase = found.select(found.superposed)
+    assert (phase.opposite > 0.8).all()
+    assert (phase.equal < 0.2).all()
+    middle = phase.from_border()[1]  # r = 1: both borders are as far
+    assert middle.item() == pytest.approx(theory.boundary_above(0.2).log10().item())
+
+
+def test_only_starts_with_a_sign_count_as_trapped():
+    which = torch.tensor([[1, 9, 0], [9, 9, 9], [0, 9, 0]])  # [w2, w1], nothing on the axes counts
+    assert basins.trapped(which) == (0.5, 0.0)
+
+
+def test_the_sign_rule_holds_for_small_steps_and_not_for_large_noisy_ones():
+    cells = torch.tensor([[0.1, 0.7]], dtype=torch.float64)
+    rows = basins.sign_rule(cells, (0.01, 0.3), (None, 16), 40, 150, seed=0)
+    settings = [(row.density, row.importance, row.rate, row.batch) for row in rows]
+    assert settings == [(0.1, 0.7, rate, batch) for rate in (0.01, 0.3) for batch in (None, 16)]
+    assert rows[0].equal < 0.1 < 0.9 < rows[0].opposite
+    assert rows[0].holds
+    assert rows[3].opposite < 0.5
+    assert not rows[3].holds
