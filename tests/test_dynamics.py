@@ -53,6 +53,25 @@ def test_named_settings_are_learnt_with_each_of_their_seeds():
     assert np.array_equal(runs[2].W[:, 2:].numpy(), alone["W"])
 
 
+def test_settings_by_size_are_those_of_four_features_a_dimension():
+    settings = dynamics.by_size({2: (3, 1), 4: (1, 2)}, 0.4, range(1, 3), 0.1)
+    assert list(settings) == [4, 2]  # the longest first
+    assert [list(seeds) for _, seeds in settings.values()] == [[100, 101], [100]]
+    setting = settings[4][0]
+    assert (setting["features"].n_features, setting["n_hidden"], setting["number"]) == (16, 4, 1)
+    runs = dynamics.learn_all(settings)
+    assert runs[4].W.shape == (2, 2, 4, 16)
+    assert runs[2].W.shape == (2, 3, 2, 8)
+
+
+def test_an_instance_of_a_trajectory():
+    run = dynamics.joined([dynamics.learn(FEATURES, 2, 3, 0, [1, 2], 0.1)])
+    one = run.instance(2)
+    assert list(one) == ["step", "loss", "W", "b"]
+    assert torch.equal(one["step"], run.step)
+    assert all(torch.equal(one[name], getattr(run, name)[:, 2]) for name in ("loss", "W", "b"))
+
+
 def test_a_kick_starts_from_each_instances_own_record():
     parts = [dynamics.learn(tm.SparseFeatures(5, 0.3), 2, 400, 0, [1, 400], 0.3)]
     run = dynamics.joined(parts)
@@ -80,6 +99,12 @@ def test_curvatures_are_those_of_each_point():
     one = dynamics.lowest_curvature(tm.PopulationLoss(features, torch.ones(4), 8), *map(torch.from_numpy, (W[1], b[1])))
     assert found["lowest"][1] == one[0]
     assert found["index"].tolist() == [found["index"][0], one[1]]
+    run = dynamics.Trajectory(
+        torch.tensor([1, 2]), NOW, *(torch.from_numpy(a)[None].expand(2, *a.shape) for a in (W, b))
+    )
+    both, last = dynamics.curvatures_at(run, features, [([0, 1], [0, 1]), (-1, [1])])
+    assert both["lowest"].tolist() == found["lowest"].tolist()
+    assert last["index"].tolist() == [one[1]]
 
 
 def test_jumps_of_a_staircase():
@@ -166,8 +191,34 @@ def test_a_descent_from_its_plateau():
     assert dynamics.counted([swap, descents[1]])["swaps"].tolist() == [True, False]
     unmoved = dynamics.Trajectory(step, loss, W[:1].expand_as(W), W[:, :, 0])
     assert dynamics.counted(dynamics.descents(unmoved))["empty"].tolist() == [True, True]
+    assert dynamics.moves_inside(run, [0.25]) == [1]
+    assert dynamics.moves_inside(run, [0.25, 0.999])[1] < 1  # a level that is crossed long before the jump
+    known = dynamics.summary(descents)
+    assert known["moves"] == sum(moves) / 2
+    assert known["jumps_none"] == 0
+    drops = [drop for d in descents for drop in d.drops]
+    assert [known["drop_small"], known["drop_large"]] == pytest.approx(
+        [min(drops) + 0.1 * np.ptp(drops), min(drops) + 0.9 * np.ptp(drops)]
+    )
+    assert known["together"] == pytest.approx(np.mean([d.correlation for d in descents]))
+    assert known["together_chance"] == pytest.approx(dynamics.others_correlation(descents).mean())
     assert dynamics.first_below(loss, 1.5).tolist() == [int((log_t < 3).sum()), int((log_t < 1.7).sum())]
     assert dynamics.first_below(loss, -1).tolist() == [len(step) - 1] * 2
+
+
+def test_features_in_digons_have_half_a_dimension_or_none():
+    D = torch.tensor([[0.5, 0.485, 0.01], [0.33, 1.0, 0.45]])
+    assert dynamics.in_digons(D).tolist() == [[True, True, True], [False, False, False]]
+    assert dynamics.in_digons(D, within=0.06).tolist() == [[True, True, True], [False, False, True]]
+
+
+def test_the_first_crossing_is_by_straight_lines():
+    x = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64)
+    assert dynamics.first_crossing(x, torch.tensor([1.0, 0.75, 0.25]), 0.5) == pytest.approx(0.3)
+    assert dynamics.first_crossing(x, torch.tensor([0.6, 0.4, 0.9]), 0.5) == pytest.approx(0.15)
+    assert dynamics.first_crossing(x, torch.tensor([1.0, 0.5, 0.25]), 0.5) == pytest.approx(0.2)  # left at the level
+    assert dynamics.first_crossing(x, torch.tensor([0.2, 0.9, 0.4]), 0.5) == pytest.approx(0.36)  # a rise is none
+    assert np.isnan(dynamics.first_crossing(x, torch.tensor([0.2, 0.4, 0.9]), 0.5))
 
 
 def test_the_height_of_a_plateau():

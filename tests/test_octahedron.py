@@ -1,13 +1,15 @@
+import dataclasses
+
 import pytest
 import torch
 
 import toymodels as tm
-from toymodels import octahedron
+from toymodels import dynamics, octahedron
 
 
 @pytest.fixture(scope="module")
 def found():
-    return octahedron.ends(torch.tensor([0.1, 0.18, 0.25], dtype=torch.float64), 8, seed=0)
+    return octahedron.ends([0.1, 0.18, 0.25], 8, seed=0)
 
 
 def test_closed_forms_are_the_exact_losses():
@@ -17,11 +19,31 @@ def test_closed_forms_are_the_exact_losses():
             assert loss.item() == pytest.approx(closed, rel=1e-4), name
 
 
+def test_errors_of_closed_forms_are_those_of_the_worst_density(monkeypatch):
+    errors = octahedron.closed_form_errors([0.02, 0.2])
+    assert list(errors) == ["merged", "octahedron", "nothing"]
+    assert max(errors.values()) < 1e-4
+    exact = octahedron.closed_forms
+
+    def off(density):
+        return exact(density) | {"merged": (exact(density)["merged"][0], density / 3 * (1 + density))}
+
+    monkeypatch.setattr(octahedron, "closed_forms", off)
+    assert octahedron.closed_form_errors([0.02, 0.2, 0.1])["merged"] == pytest.approx(1 - 1 / 1.2, rel=1e-3)
+
+
 def test_each_symmetry_that_is_broken_lowers_the_loss():
     lowest = octahedron.symmetric_minima(0.1, 4, seed=0)
-    assert lowest["B"] == pytest.approx(1 / 3, rel=1e-3)
-    assert lowest["B"] > lowest["C"] > lowest["D"]
+    assert 1 / 3 > lowest["C"] > lowest["D"]
     assert lowest["D"] == pytest.approx(0.1, rel=0.02)  # the octahedron, a little relaxed
+
+
+def test_two_merged_sets_are_the_minimum_with_equal_features():
+    generator = torch.Generator().manual_seed(0)
+    W = 0.5 * torch.randn(4, 3, 6, generator=generator, dtype=torch.float64)[:, :, [0, 0, 0, 3, 3, 3]]
+    models = tm.ReLUModel.from_weights(W, torch.zeros(4, 6).double())
+    loss = tm.minimise(models, octahedron.features(0.1), octahedron.ONES, tolerance=1e-10) / 0.1
+    assert loss.min().item() == pytest.approx(1 / 3, rel=1e-3)
 
 
 def test_pairs_count_when_the_loss_falls_below_the_level():
@@ -32,13 +54,31 @@ def test_pairs_count_when_the_loss_falls_below_the_level():
     branch, fell = octahedron.pairs_first(W, loss, 2.0)
     assert branch.tolist() == [True, False, False]
     assert fell.tolist() == [True, True, False]
+    assert octahedron.pairs_below(W, loss, 2.0).tolist() == [3, 0, 3]
+    assert octahedron.pairs_below(W, loss, 0.7).tolist() == [0, 3, 3]
+
+
+def test_a_branch_is_taken_again_by_runs_without_time_to_leave_it():
+    setting = {"features": octahedron.features(0.1), "n_hidden": 3, "lr": 0.3, "terms": 4}
+    pairs, merged = (octahedron.closed_forms(0.1)[name][0] for name in ("octahedron", "merged"))
+    W = torch.stack([model.W.detach()[0] for model in (pairs, merged, pairs, merged)])[None].expand(2, 4, 3, 6)
+    loss = torch.tensor([[0.04] * 4, [0.03] * 4], dtype=torch.float64)  # 0.4 and 0.3 times the density
+    run = dynamics.Trajectory(torch.tensor([1, 2]), loss, W, torch.zeros(2, 4, 6).double())
+    later = setting | {"number": 4, "at": [1, 2]}
+    found = octahedron.branches_again(run, later, {"first": 0.5, "last": 0.35}, 0.4, size=0.01, seed=0)
+    assert list(found) == ["first", "last"]
+    for row in found.values():
+        assert row["kept"].tolist() == [True] * 4
+        assert row["no_again"] == 1
+    assert len(octahedron.branches_again(run, later, {"first": 0.5}, 0.35, size=0.01, seed=0)["first"]["kept"]) == 4
+    assert len(octahedron.branches_again(run, later, {"first": 0.5}, 0.01, size=0.01, seed=0)["first"]["kept"]) == 0
 
 
 def test_sparse_starts_end_as_octahedra_and_dense_ones_do_not(found):
     assert found.octahedron[0].double().mean() > 0.5
     assert found.octahedron[2].double().mean() < 0.5
     assert torch.allclose(found.loss[0][found.octahedron[0]], torch.tensor(0.1).double(), rtol=0.02)
-    trained = octahedron.ends(torch.tensor([0.1]).double(), 2, seed=0, scale=0.1, steps=50, optimizer="adam", lr=0.02)
+    trained = octahedron.ends([0.1], 2, seed=0, scale=0.1, steps=50, optimizer="adam", lr=0.02)
     assert trained.W.shape == (1, 2, 3, 6)
 
 
@@ -54,7 +94,20 @@ def test_the_octahedron_is_the_optimum_up_to_its_border(found):
     assert 0.16 < border < 0.19
 
 
-def test_half_by_straight_lines():
-    density = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64)
-    assert octahedron.half_at(density, torch.tensor([1.0, 0.75, 0.25])) == pytest.approx(0.3)
-    assert octahedron.half_at(density, torch.tensor([0.6, 0.4, 0.9])) == pytest.approx(0.15)
+def test_the_optimum_is_compared_with_what_starts_find(found):
+    optimum = octahedron.optimum([found], torch.tensor([0.1, 0.24], dtype=torch.float64), halvings=3)
+    assert 0.17 < optimum.until < 0.19 < optimum.closed_from < 0.25
+    assert optimum.lines["octahedron"][0] < optimum.lines["closed frames"][0]
+    compared = optimum.compared([found])
+    assert compared.shape == (3,)
+    assert (compared > 1 - 1e-4).all()
+    lower = dataclasses.replace(found, loss=found.loss * torch.tensor([[1.0], [0.9], [1.0]]))
+    assert (optimum.compared([found, lower]) / compared).tolist() == pytest.approx([1, 0.9, 1])
+
+
+def test_shares_of_octahedra_and_where_they_fall_below_a_half():
+    flags = torch.arange(4) < torch.tensor([[4], [3], [1]])
+    empty = torch.zeros(3, 4)
+    found = octahedron.Ends(torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64), empty, empty, empty, flags)
+    assert {p: of.value for p, of in found.shares.items()} == {0.1: 1, 0.2: 0.75, 0.4: 0.25}
+    assert found.half_at == pytest.approx(0.3)

@@ -49,15 +49,17 @@ def test_status_map_names_its_colours():
 
 
 def test_regimes_and_paths_end_where_the_regimes_end():
-    rows, solid = [["log", "linear", ".", "."], [*"ABCD"]], {tuple("ABCD"): {"projection": "3d"}}
-    _, axes = plt.subplot_mosaic(rows, per_subplot_kw=solid)
     step = torch.arange(1, 11)
     W = torch.arange(10.0)[:, None, None, None].expand(10, 2, 3, 6)
     loss = torch.linspace(2, 0.1, 10)[:, None].expand(10, 2)
-    dynamics.regimes_and_paths(axes, step, loss, W, 1, (1.7, 0.3), [1.0, 3.0, 5.0, 8.0, 10.0])
+    loss = loss.clone()
+    loss[:3, 0] = 0.1  # another run, ended before
+    figure = dynamics.regimes_and_paths(step, loss, W, 1, (1.7, 0.3), loss[[1, 3, 6], 1].tolist())
+    axes = {ax.get_label(): ax for ax in figure.axes}
     ends = [max(line.get_data_3d()[0].max() for line in axes[letter].lines) for letter in "ABCD"]
     assert ends == [2.0, 4.0, 7.0, 9.0]  # W counts the records
     assert [text.get_text() for text in axes["log"].texts] == [*"ABCD"]
+    assert axes["log"].get_xlim() == (2, 10)
     assert axes["linear"].get_xlim() == (0, 6)
 
 
@@ -71,14 +73,37 @@ def test_one_run_and_its_loss_share_the_steps():
     assert len(top.lines) == 3
 
 
+def test_jumps_and_curvature_share_one_run():
+    step, D = 2 * torch.arange(1, 6), torch.rand(5, 3)
+    loss, windows = torch.tensor([3.0, 2, 1, 1, 0.5]), np.array([[1, 3]])
+    curvature = range(0, 5, 2), np.array([-0.1, -0.5, 0.0])
+    figure = dynamics.jumps_and_curvature(step, D, loss, windows, {2: 3.0, 4: 5.0}, {2: 1.0, 4: 2.0}, curvature)
+    axes = np.array(figure.axes).reshape(2, 3)
+    assert [len(ax.patches) for ax in axes.flat] == [1, 1, 0, 1, 1, 1]  # the window in each panel of steps
+    assert [list(line.get_ydata()) for line in axes[0, 2].lines] == [[3.0, 5.0], [1.0, 2.0]]
+    assert list(axes[1, 2].lines[0].get_xdata()) == [2, 6, 10]
+    assert axes[0, 0].get_xlim() == axes[1, 2].get_xlim() == (5, 10)
+
+
+def test_a_panel_for_each_way_to_train():
+    D = torch.rand(8, 3)
+    figure = dynamics.levels_by_method(torch.arange(1, 9), {"exact": D, "Adam": D / 2})
+    assert [ax.get_title() for ax in figure.axes] == ["exact", "Adam"]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["$D_i$", ""]
+    assert all(ax.get_xlim() == (5, 8) for ax in figure.axes)
+    assert figure.axes[1].lines[0].get_ydata().max() <= 0.5
+
+
 def test_lines_of_forms_are_cut_where_the_form_is_missing():
-    _, (left, right) = plt.subplots(1, 2)
     density = torch.tensor([0.15, 0.2])
-    dynamics.optimum_by_density(left, density, {"one": density, "other": torch.tensor([torch.inf, 0.2])}, 0.17)
-    assert np.isnan(left.lines[1].get_ydata()).tolist() == [True, False]
+    lines = {"one": density, "other": torch.tensor([torch.inf, 0.2])}
     found = [share(torch.tensor([True, True])), share(torch.tensor([True, False]))]
-    dynamics.octahedra_by_density(right, density, {"Adam": found}, 0.17)
+    figure = dynamics.optimum_and_basin(density, lines, {"adam": {0.15: found[0], 0.2: found[1]}}, 0.17)
+    left, right = figure.axes
+    assert np.isnan(left.lines[1].get_ydata()).tolist() == [True, False]
     assert right.containers[0].lines[0].get_ydata().tolist() == [1.0, 0.5]
+    assert right.containers[0].lines[0].get_xdata().tolist() == [0.15, 0.2]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["Adam"]
 
 
 def test_panels_leave_the_callers_settings_alone():

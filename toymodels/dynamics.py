@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toymodels import chunks
 from toymodels.checks import count, in_range, positive, require
-from toymodels.data import Features
+from toymodels.data import Features, SparseFeatures
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import dimensionality, feature_norms
 from toymodels.minima import minimise
@@ -36,6 +36,10 @@ class Trajectory:
     def dimensionality(self) -> Tensor:
         """D_i [record, instance, feature]."""
         return dimensionality(self.W)
+
+    def instance(self, k: int) -> dict[str, Tensor]:
+        """step [record] and the loss, W and b [record, ...] of one instance, by name."""
+        return {"step": self.step, "loss": self.loss[:, k], "W": self.W[:, k], "b": self.b[:, k]}
 
 
 def trajectory(
@@ -124,6 +128,22 @@ def learn_all(
     return {name: joined([next(results) for _ in seeds]) for name, (_, seeds) in settings.items()}
 
 
+def by_size(
+    sizes: dict[int, tuple[int, int]], density: float, at: Iterable[int], lr: float, first_seed: int = 100
+) -> dict[str | int, tuple[dict, Sequence[int]]]:
+    """Settings for learn_all by the number m of hidden dimensions, with n = 4m features, the largest first.
+
+    sizes: m -> (runs a seed, seeds); the seeds count from first_seed.
+    """
+    seeds = {m: range(first_seed, first_seed + parts) for m, (_, parts) in sizes.items()}
+    common = {"at": list(at), "lr": lr}
+    grown = {
+        m: {"features": SparseFeatures(4 * m, density), "n_hidden": m, "number": number, **common}
+        for m, (number, _) in sizes.items()
+    }
+    return {m: (grown[m], seeds[m]) for m in sorted(sizes, reverse=True)}
+
+
 def kicked(run: Trajectory, record: Int[Tensor, " instance"], size: float, seed: int) -> dict[str, np.ndarray]:
     """W and b for learn: each instance as it was at its record, each weight moved by a normal number of deviation size.
 
@@ -210,6 +230,20 @@ def curvatures(
     objective = PopulationLoss(features, torch.ones(features.n_features), terms)
     found = [lowest_curvature(objective, *map(torch.as_tensor, point)) for point in zip(W, b, strict=True)]
     return {"lowest": np.array([lowest for lowest, _ in found]), "index": np.array([index for _, index in found])}
+
+
+def curvatures_at(
+    run: Trajectory,
+    features: Features,
+    points: Iterable[tuple[int | Sequence[int], int | Sequence[int]]],
+    executor: Executor | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """curvatures at several lists of points of a run, in one call of chunks.run.
+
+    points: (records, instances) of each list; a number in place of one of the two stands for all of the list.
+    """
+    some = [(run.W[record, instance].numpy(), run.b[record, instance].numpy()) for record, instance in points]
+    return chunks.run(curvatures, [{"features": features, "W": W, "b": b} for W, b in some], executor=executor)
 
 
 def antipodal_pairs(W: Float[Tensor, "*instance hidden feature"], cosine: float = 0.9) -> Int[Tensor, "*instance"]:
@@ -340,6 +374,16 @@ def counted(descents: Sequence[Descent]) -> dict[str, np.ndarray]:
     }
 
 
+def moves_inside(run: Trajectory, levels: Iterable[float]) -> list[float]:
+    """For each level of D_i: which share of its crossings, in all instances, is in the window of a jump."""
+    return [counted(descents(run, level=level))["moves_inside"].mean() for level in levels]
+
+
+def in_digons(D: Float[Tensor, "*instance feature"], within: float = 0.02) -> Bool[Tensor, "*instance feature"]:
+    """Has a feature half a dimension, as in an antipodal pair, or none? By D_i, up to `within`."""
+    return ((D - 0.5).abs() < within) | (within > D)
+
+
 def others_correlation(descents: Iterable[Descent], points: int = 60) -> np.ndarray:
     """What `correlation` is by chance: the loss of each run against the features of every other one, both stretched
     to the same length from first to end. [pair]
@@ -356,10 +400,40 @@ def others_correlation(descents: Iterable[Descent], points: int = 60) -> np.ndar
     return table[~np.eye(len(descents), dtype=bool)]
 
 
+def summary(descents: Sequence[Descent]) -> dict[str, float]:
+    """Descents in a few numbers: the means of what is counted, by the same names, and what the following ones say.
+
+    jumps_none: share of runs without a jump. drop_small, drop_large: first and last decile of the drops. together: mean
+    correlation of the speeds of loss and features; together_chance: what it is by chance, see others_correlation.
+    """
+    counts = counted(descents)
+    small, large = np.quantile(counts["drops"], [0.1, 0.9])
+    return {
+        **{name: values.mean() for name, values in counts.items()},
+        "jumps_none": (counts["jumps"] == 0).mean(),
+        "drop_small": small,
+        "drop_large": large,
+        "together": np.mean([d.correlation for d in descents]),
+        "together_chance": others_correlation(descents).mean(),
+    }
+
+
 def first_below(loss: Float[Tensor, "record instance"], level: float) -> Int[Tensor, " instance"]:
     """The first record whose loss is below level; the last one where none is."""
     below = loss < level
     return torch.where(below.any(0), below.int().argmax(0), len(loss) - 1)
+
+
+def first_crossing(x: Float[Tensor, " point"], y: Float[Tensor, " point"], level: float) -> float:
+    """Where a curve first falls through a level, by a straight line between the two points; NaN if it never does.
+
+    A fall is from the level or above it to below it.
+    """
+    falls = torch.nonzero((y[:-1] >= level) & (y[1:] < level)).flatten()
+    if not len(falls):
+        return float("nan")
+    k = falls[0]
+    return (x[k] + (y[k] - level) / (y[k] - y[k + 1]) * (x[k + 1] - x[k])).item()
 
 
 def slowest_loss(

@@ -4,15 +4,19 @@ and how far the octahedron is the optimum and is found.
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
-from toymodels.plots.base import array
+from toymodels.dynamics import first_below
+from toymodels.plots.base import TEXT_WIDTH, array
 from toymodels.plots.training import fraction_line
 from toymodels.shares import Share
 
+OPTIMISERS = {"lbfgs": "L-BFGS", "adam": "Adam"}  # as they are written
 SET_COLOURS = (("#00441b", "#238b45", "#74c476"), ("#08306b", "#2171b5", "#6baed6"))  # greens one set, blues the other
 
 
@@ -33,7 +37,7 @@ def shade(ax: Axes, step: Tensor, windows: np.ndarray) -> None:
 
 
 def one_run(
-    column: Sequence[Axes],
+    column: Sequence[Axes] | np.ndarray,
     step: Tensor,
     D: Tensor,
     loss: Tensor,
@@ -70,6 +74,43 @@ def curvature_over_steps(ax: Axes, step: Sequence[int], lowest: np.ndarray, limi
     ax.plot(step, lowest, "o-", ms=2, color="C1")
     ax.axhline(0, color="0.7", lw=0.6)
     ax.set(xscale="log", xlim=limits, ylim=(-0.7, 0.05), xlabel="step", ylabel="lowest curvature")
+
+
+def jumps_and_curvature(
+    step: Tensor,
+    D: Tensor,
+    loss: Tensor,
+    windows: np.ndarray,
+    moves: Mapping[int, float],
+    drops: Mapping[int, float],
+    curvature: tuple[Sequence[int], np.ndarray],
+) -> Figure:
+    """One run in logarithmic and in linear time, see one_run; how counts grow with the model; curvature on the way.
+
+    moves of features and drops of the loss: how many a run, by number of hidden dimensions. curvature: records, and
+    the lowest eigenvalue of the Hessian at each.
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 3.6), gridspec_kw={"width_ratios": [1.15, 1.15, 1]})
+    limits = 5, step[-1].item()
+    one_run(axes[:, 0], step, D, loss, windows, "log", limits)
+    one_run(axes[:, 1], step, D, loss, windows, "linear", (0, 600))
+    axes[0, 0].set_ylabel("$D_i$")
+    axes[1, 0].set_ylabel("loss")
+    counts_by_size(axes[0, 2], list(moves), list(moves.values()), [drops[m] for m in moves])
+    records, lowest = curvature
+    curvature_over_steps(axes[1, 2], step[list(records)].tolist(), lowest, limits)
+    shade(axes[1, 2], step, windows)
+    return figure
+
+
+def levels_by_method(step: Tensor, D: Mapping[str, Tensor]) -> Figure:
+    """D_i [record, feature] over the steps by logarithmic time, a panel for each way to train, by its name."""
+    figure, axes = plt.subplots(1, len(D), figsize=(TEXT_WIDTH, 1.6), sharey=True, squeeze=False)
+    for ax, (title, values) in zip(axes[0], D.items(), strict=True):
+        levels_over_steps(ax, step, values)
+        ax.set(xscale="log", xlim=(5, step[-1].item()), xlabel="step", title=title)
+    axes[0, 0].set_ylabel("$D_i$")
+    return figure
 
 
 def regimes(ax: Axes, edges: Sequence[float], letters: str, height: float = 0.93) -> None:
@@ -113,21 +154,19 @@ def loss_through_regimes(
 
 
 def regimes_and_paths(
-    axes: Mapping[str, Axes],
-    step: Tensor,
-    loss: Tensor,
-    W: Tensor,
-    picked: int,
-    levels: Sequence[float],
-    edges: Sequence[float],
-) -> None:
+    step: Tensor, loss: Tensor, W: Tensor, picked: int, levels: Sequence[float], ended: Sequence[float]
+) -> Figure:
     """Regimes A to D of one run of two sets of three features: its loss, and its features at the end of each.
 
-    axes: by name, "log" and "linear" in time for loss / p [record, run], in which regimes A and B are too short for
+    Panels by label: "log" and "linear" in time for loss / p [record, run], in which regimes A and B are too short for
     letters in linear time, and "A" to "D" in space for the paths of W [record, run, 3, feature] up to the end of that
-    regime. picked: the run, among the others in grey. levels: of the plateaus. edges: steps between which the regimes
-    are.
+    regime. picked: the run, among the others in grey. levels: of the plateaus. ended: loss / p of the run below which
+    A, B and C have ended; D is up to the last record.
     """
+    passed = [first_below(loss[:, [picked]], value) for value in ended]
+    edges = [2.0, *(step[record].item() for record in passed), step[-1].item()]
+    rows, solid = [["log", "log", "linear", "linear"], [*"ABCD"]], {tuple("ABCD"): {"projection": "3d"}}
+    figure, axes = plt.subplot_mosaic(rows, figsize=(TEXT_WIDTH, 3.9), height_ratios=[1.1, 1], per_subplot_kw=solid)
     early = [*edges[:-1], 0.6 * edges[-1]]
     axes["log"].set(xscale="log", xlim=(edges[0], edges[-1]), ylabel="loss / $p$")
     loss_through_regimes(axes["log"], step, loss, picked, levels, edges, "ABCD")
@@ -137,6 +176,7 @@ def regimes_and_paths(
     for letter, end in zip("ABCD", edges[1:], strict=True):
         feature_paths(axes[letter], W[: int((step <= end).sum()), picked])
         axes[letter].set_title(f"end of {letter}", y=1.02)
+    return figure
 
 
 def optimum_by_density(ax: Axes, density: Tensor, lines: Mapping[str, Tensor], until: float) -> None:
@@ -149,13 +189,25 @@ def optimum_by_density(ax: Axes, density: Tensor, lines: Mapping[str, Tensor], u
     ax.legend(loc="lower right")
 
 
-def octahedra_by_density(ax: Axes, density: Tensor, shares: Mapping[str, Sequence[Share]], until: float) -> None:
-    """Shares [density] of starts of some kinds that end as octahedron, with intervals; until: as above."""
-    for k, (kind, found) in enumerate(shares.items()):
-        ends = [(share.low, share.high) for share in found]
-        fraction_line(ax, density.tolist(), [share.value for share in found], ends, kind, color=f"C{k}")
+def octahedra_by_density(ax: Axes, shares: Mapping[str, Mapping[float, Share]], until: float) -> None:
+    """Shares of starts that end as octahedron, by optimiser and density, with intervals; until: as above."""
+    for k, (name, found) in enumerate(shares.items()):
+        ends = [(share.low, share.high) for share in found.values()]
+        fraction_line(
+            ax, list(found), [share.value for share in found.values()], ends, OPTIMISERS.get(name, name), color=f"C{k}"
+        )
     ticks = [0.05, 0.1, 0.15, 0.2, 0.25]
     ax.set(xlabel="density $p = 1 - S$", ylabel="starts that end as octahedron")
     ax.set(xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
     ax.axvline(until, color="0.7", lw=0.6)
     ax.legend(loc="lower left")
+
+
+def optimum_and_basin(
+    density: Tensor, lines: Mapping[str, Tensor], shares: Mapping[str, Mapping[float, Share]], until: float
+) -> Figure:
+    """How far the octahedron is the optimum, see optimum_by_density, and is found, see octahedra_by_density."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.3))
+    optimum_by_density(left, density, lines, until)
+    octahedra_by_density(right, shares, until)
+    return figure
