@@ -7,7 +7,7 @@ from matplotlib.collections import PathCollection
 import toymodels as tm
 from toymodels import borders, explorer, plots, polygons, sets
 from toymodels.plots import attacks as attack_plots
-from toymodels.plots import dynamics, phases
+from toymodels.plots import dynamics, features, phases
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
@@ -316,3 +316,15 @@ def test_landscapes_stand_below_the_shares_of_starts(diagram):
     np.testing.assert_allclose(image[1, 1], 0.85)
     dots = [[c for c in ax.collections if isinstance(c, PathCollection)] for ax in panels]
     assert [len(some) for some in dots] == [4, 4, 4]  # two minima and their mirror images
+
+
+def test_arrangements_show_every_angle_and_the_interval_of_every_share():
+    densities, count = torch.tensor([1.0, 0.1]), torch.tensor([2, 3])
+    gaps = [torch.tensor([90.0, 270.0]), torch.tensor([120.0, 120.0, 120.0])]
+    found = [share(torch.tensor([True] * k + [False] * (8 - k))) for k in (8, 2)]
+    figure = features.arrangements(densities, count, gaps, found)
+    dots = [line.get_ydata().tolist() for line in figure.axes[1].lines if line.get_marker() == "."]
+    assert dots == [[90.0, 270.0], [120.0, 120.0, 120.0]]
+    np.testing.assert_allclose(figure.axes[2].lines[0].get_ydata(), [1, 0.25])
+    edge = figure.axes[2].collections[0].get_paths()[0].vertices[:, 1]
+    assert edge.min() == pytest.approx(found[1].low)
