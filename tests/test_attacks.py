@@ -68,7 +68,7 @@ def test_the_orthogonal_model_under_attack():
     assert worst.attack.norm().item() == pytest.approx(0.2)
 
 
-def test_the_exact_worst_is_no_less_than_the_analytic():
+def test_the_worst_found_is_no_less_than_the_analytic():
     model, features = models(), tm.SparseFeatures(4, 0.3)
     analytic = attacks.analytic_universal(model, features, ONES, 0.3)
     worst = attacks.worst_universal(model, features, ONES, 0.3, torch.Generator().manual_seed(7))

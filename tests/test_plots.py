@@ -5,7 +5,7 @@ import torch
 from matplotlib.collections import PathCollection
 
 import toymodels as tm
-from toymodels import borders, explorer, plots, polygons, sets
+from toymodels import borders, explorer, plots, polygons, sets, vulnerability
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics, features, phases
 from toymodels.plots import polygons as polygon_plots
@@ -229,12 +229,12 @@ def test_vulnerability_against_features_per_dimension_has_the_diagonal():
 
 
 def test_lines_of_training_against_attacks_are_per_density():
-    _, axes = plt.subplots(1, 4)
-    names = "per dimension", "represented", "superposed", "clean", "harm"
-    trained = {0.1: dict.fromkeys(names, torch.tensor([2.0, 1.0]))}
-    attack_plots.training_panels(axes, torch.tensor([0.0, 1.0]), trained)
+    both = torch.tensor([2.0, 1.0])
+    trained = vulnerability.Trained(torch.tensor([0.0, 1.0]), both, both, both - 1, both, both)
+    axes = attack_plots.training_figure({0.1: trained}).axes
     assert list(axes[2].lines[0].get_ydata()) == pytest.approx([20.0, 10.0])  # clean loss / p
     assert axes[1].lines[1].get_linestyle() == ":"
+    assert list(axes[1].lines[1].get_ydata()) == [1.0, 0.0]
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["p = 0.1"]
 
 
@@ -328,3 +328,28 @@ def test_arrangements_show_every_angle_and_the_interval_of_every_share():
     np.testing.assert_allclose(figure.axes[2].lines[0].get_ydata(), [1, 0.25])
     edge = figure.axes[2].collections[0].get_paths()[0].vertices[:, 1]
     assert edge.min() == pytest.approx(found[1].low)
+
+
+def test_figures_of_vulnerability_show_each_study_and_reading():
+    p = torch.tensor([0.5, 0.1]).double()
+    features, importance = tm.SparseFeatures(3, p), torch.ones(3).double()
+    x = features.sample(20, torch.Generator().manual_seed(0))
+    model = vulnerability.orthogonal(features, 2)
+    study = vulnerability.measure(model, features, importance, x, torch.Generator().manual_seed(1))
+    axes = attack_plots.vulnerability_figure(p, {"a": study, "b": study}).axes
+    assert [ax.get_title() for ax in axes] == ["a, m=2", "b, m=2", "for each example", "", "", "universal, worst found"]
+    np.testing.assert_allclose(axes[0].lines[1].get_ydata(), study.worst)
+    np.testing.assert_allclose(axes[5].lines[1].get_ydata(), study.worst)
+    readings = dict.fromkeys(vulnerability.READINGS, study.each)
+    axes = attack_plots.readings_figure(p, study.per_dimension, readings).axes
+    assert [ax.get_title() for ax in axes] == list(vulnerability.READINGS.values())
+    assert [bool(ax.get_xlabel()) for ax in axes] == 6 * [False] + 3 * [True]
+
+
+def test_masking_is_shown_by_strength():
+    p, one = torch.tensor([0.5, 0.1]), torch.ones(2)
+    weak, strong = (vulnerability.Masking(one, one / k, one / 4, 0 * one) for k in (2, 3))
+    share, *reached = attack_plots.masking_figure(p, one, {"weak": weak, "strong": strong}).axes
+    assert [list(line.get_ydata()) for line in share.lines] == [[1, 1], [0, 0]]
+    assert [ax.get_title() for ax in reached] == ["harm / analytic, weak", "harm / analytic, strong"]
+    assert reached[1].lines[1].get_ydata()[0] == pytest.approx(1 / 3)

@@ -1,4 +1,4 @@
-r"""Adversarial attacks on a ReLU model (section 6): the paper's, the exact worst one, and training against them.
+r"""Adversarial attacks on a ReLU model (section 6): the paper's, the worst found, and training against them.
 
 x̂ = ReLU(G(x + δ) + b) is the model with bias b + Gδ, so an attack δ that is the same for every input has an exact
 population loss, gradients included. An attack for each example is scored by sampling. The target is the clean x.

@@ -5,19 +5,76 @@ Harm is drawn as vulnerability, over the harm to the best orthogonal model at th
 
 from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from toymodels.plots.base import density_axis
+from toymodels.plots.base import TEXT_WIDTH, density_axis
+from toymodels.vulnerability import READINGS, Masking, Study, Trained
 
 TICKS = [1, 3, 10, 30]
+WORST = "universal, worst found"
+
+
+def vulnerability_figure(densities: Tensor, studies: Mapping[str, Study]) -> Figure:
+    """Vulnerability and features per dimension of two studies, by name: against density, and each other."""
+    figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 3.7), gridspec_kw={"width_ratios": [1, 1, 1.05]})
+    for column, (name, s) in enumerate(studies.items()):
+        vulnerability_panel(axes[0, column], densities, s.each, s.worst, s.paper)
+        axes[0, column].set_title(f"{name}, m={s.model.n_hidden}")
+        per_dimension_panel(axes[1, column], densities, s.per_dimension)
+    axes[0, 0].set_ylabel("vulnerability")
+    axes[1, 0].set_ylabel("features per dimension $1/D^*$")
+    against_dimensions(axes[0, 2], {name: (s.per_dimension, s.each) for name, s in studies.items()})
+    against_dimensions(axes[1, 2], {name: (s.per_dimension, s.worst) for name, s in studies.items()})
+    axes[0, 2].set_title("for each example")
+    axes[1, 2].set_title(WORST)
+    for ax in axes[0, ::2]:
+        ax.legend(loc="upper left", fontsize=7)
+    return figure
+
+
+def readings_figure(densities: Tensor, per_dimension: Tensor, readings: Mapping[str, Tensor]) -> Figure:
+    """Vulnerability [density] by each of READINGS, beside features per dimension [density]."""
+    figure, axes = plt.subplots(3, 3, figsize=(TEXT_WIDTH, 4.2), sharex=True, sharey=True)
+    for ax, (key, values) in zip(axes.flat, readings.items(), strict=True):
+        reading_panel(ax, densities, per_dimension, values)
+        ax.set_title(READINGS[key])
+    axes[0, 0].legend(loc="upper left", fontsize=7)
+    for ax in axes[-1]:
+        ax.set_xlabel("density $p = 1 - S$")
+    return figure
+
+
+def masking_figure(densities: Tensor, off: Tensor, masked: Mapping[str, Masking]) -> Figure:
+    """Outputs that are off and inputs without gradient [density]; what gradients reach, by name of a strength."""
+    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.1))
+    axes[0].plot(densities, off, color="C2", label="outputs that are off")
+    axes[0].plot(densities, next(iter(masked.values())).flat, color="C3", label="inputs with gradient 0")
+    axes[0].set(title="share", ylim=(0, 1.05))
+    for ax, (words, m) in zip(axes[1:], masked.items(), strict=True):
+        lines = {"one step": m.one_step, "ten steps from a random place": m.ten_steps}
+        reach_panel(ax, densities, lines, m.on_flat)
+        ax.set_title(f"harm / analytic, {words}")
+    for ax in axes[:2]:
+        ax.legend(loc="upper left")
+    density_axis(axes[0], 1, 0.01)
+    return figure
+
+
+def training_figure(trained: Mapping[float, Trained]) -> Figure:
+    """Models trained against attacks, by density."""
+    figure, axes = plt.subplots(1, 4, figsize=(TEXT_WIDTH, 2.1))
+    training_panels(axes, trained)
+    return figure
 
 
 def vulnerability_panel(ax: Axes, densities: Tensor, each: Tensor, worst: Tensor, paper: Tensor) -> None:
-    """Vulnerability [density] to attacks on each example, to the worst universal one, and to the paper's."""
+    """Vulnerability [density] to attacks on each example, to the worst universal one found, and to the paper's."""
     ax.plot(densities, each, "o-", ms=2, label="for each example")
-    ax.plot(densities, worst, label="universal, exact worst")
+    ax.plot(densities, worst, label=WORST)
     ax.plot(densities, paper, ":", color="C3", label="universal, the paper's")
     ax.axhline(3, color="0.7", lw=0.6, zorder=0)
     ax.set(yscale="log", ylim=(0.2, 60), yticks=TICKS, yticklabels=TICKS)
@@ -62,15 +119,15 @@ def reach_panel(ax: Axes, densities: Tensor, reach: Mapping[str, Tensor], on_fla
     density_axis(ax, 1, 0.01)
 
 
-def training_panels(axes: np.ndarray, strength: Tensor, trained: Mapping[float, Mapping[str, Tensor]]) -> None:
-    """Models trained against attacks by strength: density -> per dimension, represented, superposed, clean, harm."""
+def training_panels(axes: np.ndarray, trained: Mapping[float, Trained]) -> None:
+    """Models trained against attacks by strength, on four axes: one line a density."""
     for colour, (density, t) in enumerate(trained.items()):
         look = {"color": f"C{colour}", "marker": "o", "ms": 2}
-        axes[0].plot(strength, t["per dimension"], label=f"p = {density:.2g}", **look)
-        axes[1].plot(strength, t["represented"], **look)
-        axes[1].plot(strength, t["superposed"], color=f"C{colour}", ls=":")
-        axes[2].plot(strength, t["clean"] / density, **look)
-        axes[3].plot(strength, t["harm"], **look)
+        axes[0].plot(t.strength, t.per_dimension, label=f"p = {density:.2g}", **look)
+        axes[1].plot(t.strength, t.represented, **look)
+        axes[1].plot(t.strength, t.superposed, color=f"C{colour}", ls=":")
+        axes[2].plot(t.strength, t.clean / density, **look)
+        axes[3].plot(t.strength, t.harm, **look)
     axes[0].axhline(1, color="0.7", lw=0.6, zorder=0)
     axes[0].legend()
     titles = "$1/D^*$", "represented (dotted:\nin superposition)", "clean loss / $p$", "vulnerability at 0.1"
