@@ -27,6 +27,11 @@ def share(flags: Bool[Tensor, " run"] | Bool[np.ndarray, " run"], confidence: fl
     return Share(found / of, *binomtest(found, of).proportion_ci(confidence, "wilson"))
 
 
+def with_interval(key: str, found: Share) -> dict[str, float]:
+    """The share and the ends of its interval under the names key, key_low and key_high, for Report.record_all."""
+    return {key: found.value, f"{key}_low": found.low, f"{key}_high": found.high}
+
+
 def fraction(flags: Bool[Tensor, "*run"]) -> float:
     """Which share of the flags is set, without an interval; NaN of none."""
     return flags.double().mean().item()
