@@ -5,7 +5,8 @@ import torch
 from matplotlib.collections import PathCollection
 
 import toymodels as tm
-from toymodels import borders, explorer, plots, polygons, sets, vulnerability
+from toymodels import absolute, borders, explorer, neurons, plots, polygons, sets, vulnerability
+from toymodels.plots import absolute as absolute_plots
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics, features, phases
 from toymodels.plots import polygons as polygon_plots
@@ -353,3 +354,38 @@ def test_masking_is_shown_by_strength():
     assert [list(line.get_ydata()) for line in share.lines] == [[1, 1], [0, 0]]
     assert [ax.get_title() for ax in reached] == ["harm / analytic, weak", "harm / analytic, strong"]
     assert reached[1].lines[1].get_ydata()[0] == pytest.approx(1 / 3)
+
+
+def test_a_model_of_neurons_is_drawn_with_its_graph_or_with_its_first_motif():
+    three = neurons.Problem(np.ones(3), 3, tied=False, absolute=True)
+    W1 = np.array([[0.0, 0.0, 1.0], [2.0, -0.5, 0.0], [1.0, 0.0, 0.0]])
+    W2 = np.array([[0.0, 0.5, 0.0], [0.0, 2.0, -4.0], [1.0, 0.0, 0.0]])
+    graph = absolute_plots.model_and_graph(W1, W2).axes[2]
+    assert [text.get_text() for text in graph.texts] == [
+        "$x_{0}$",
+        "$y_{0}$",
+        "$x_{1}$",
+        "$y_{1}$",
+        "$x_{2}$",
+        "$y_{2}$",
+    ]
+    found = absolute.motifs(W1, W2)
+    theta = neurons.pack(three, W1, W2, np.zeros(3))
+    weights_in, _, motif = absolute_plots.model_and_motif(three, theta, found).axes
+    assert [text.get_text() for text in motif.texts] == ["$x_{0}$", "$y_{0}$", "$x_{1}$", "$y_{1}$"]
+    assert [patch.get_height() for patch in weights_in.containers[0]] == [1.0, 1.0, 0.0]  # feature 0, neurons in order
+    assert len(absolute_plots.model_and_motif(three, theta, []).axes[2].texts) == 0
+
+
+def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_line():
+    p = neurons.Problem(np.ones(3), 4, tied=False, absolute=True)
+    ratios = {0.1: 0.5, 0.01: 0.25}
+    best = {d: absolute.Found(ratio, 0.01, absolute.monosemantic(p, d), np.ones(1)) for d, ratio in ratios.items()}
+    axes = absolute_plots.stacks(p, best).axes
+    assert [ax.get_ylabel() for ax in axes] == ["$p = 0.1$", "$p = 0.01$"]
+    assert [ax.get_title(loc="right")[-5:] for ax in axes] == ["0.500", "0.250"]
+    (ax,) = absolute_plots.ratios({"carried": best}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {"carried", "random"}
+    assert ax.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.25]
+    assert [2.0, 3.0] in [list(line.get_ydata()) for line in ax.lines]
+    assert ax.get_xlim() == pytest.approx((1.05, 0.01 / 1.05))

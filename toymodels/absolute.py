@@ -3,13 +3,14 @@
 A model is a vector theta of a Problem with absolute=True and two matrices, see `neurons`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toymodels.checks import count, require
-from toymodels.neurons import MEASURE, Array, Problem, pack, sampled_loss, weights
+from toymodels.neurons import MEASURE, Array, Problem, carried, pack, sampled_loss, turned, weights
 from toymodels.samples import stratified
 
 
@@ -42,6 +43,19 @@ def shares(W1: Array, W2: Array) -> Array:
 def participation(W1: Array) -> Array:
     """Participation ratio (Σ abs(w))² / Σ w² of each neuron's weights: 1 if monosemantic. [..., hidden]"""
     return np.abs(W1).sum(-1) ** 2 / np.maximum((W1**2).sum(-1), 1e-30)
+
+
+def by_feature(problem: Problem, theta: Array, signed: bool = False) -> tuple[Array, Array]:
+    """W1 [hidden, feature] and W2 [feature, hidden] of a model [parameter] as they are drawn: rescaled, and its neurons
+    in the order of the features that they stand for, see shares.
+
+    signed: in the order of the features of their largest abs(W1), of each first those with a positive weight.
+    """
+    W1, W2 = rescaled(*weights(problem, theta)[:2])
+    feature = np.abs(W1).argmax(1) if signed else shares(W1, W2).argmax(1)
+    negative = signed & (np.take_along_axis(W1, feature[:, None], 1)[:, 0] < 0.0)
+    order = np.lexsort((negative, feature))
+    return W1[order], W2[:, order]
 
 
 class Motif(NamedTuple):
@@ -117,6 +131,56 @@ def story(problem: Problem, density: float, theta: Array, found: list[Motif], ro
     return loss[1:] / loss[0]
 
 
+class Pool(NamedTuple):
+    """Models [model, parameter] by their loss [model], the lowest first, and the motifs of each."""
+
+    theta: Array
+    loss: Array
+    found: list[list[Motif]]
+
+    @property
+    def has(self) -> NDArray[np.bool_]:
+        """Which models have a motif, [model]."""
+        return np.array([len(some) > 0 for some in self.found], bool)
+
+
+def pooled(problem: Problem, runs: Sequence[dict[str, Array]]) -> Pool:
+    """The models of several runs of neurons.trained in one pool, searched for motifs."""
+    loss = np.concatenate([run["loss"] for run in runs])
+    order = np.argsort(loss)
+    theta = np.concatenate([run["theta"] for run in runs])[order]
+    found = [motifs(*pair) for pair in zip(*weights(problem, theta)[:2], strict=True)]
+    return Pool(theta, loss[order], found)
+
+
+class Ablated(NamedTuple):
+    """How many motifs there are, and what their models lose without some weights, see `inhibition` and `story`.
+
+    Of the motifs: median of the first number of `inhibition`, the share of them with more than 1 there, and the shares
+    whose net interference is negative with the inhibiting neuron and without. Of the models: medians of `story`.
+    """
+
+    motifs: int
+    rise: float
+    worse: float
+    negative: float
+    negative_without: float
+    without_faint: float
+    without_inhibition: float
+    without_other: float
+
+
+def ablated(problem: Problem, density: float, pool: Pool, rows: int = 1 << 13) -> Ablated:
+    """Ablations of all models of the pool that have a motif; NaN if none has."""
+    some = [(pool.theta[k], pool.found[k]) for k in np.nonzero(pool.has)[0]]
+    if not some:
+        return Ablated(0, *[np.nan] * 7)
+    rise, net, without = np.concatenate([inhibition(problem, density, *one, rows) for one in some]).T
+    parts = np.median([story(problem, density, *one, rows) for one in some], 0)
+    each = np.median(rise), np.mean(rise > 1.0), np.mean(net < 0.0), np.mean(without < 0.0), *parts
+    return Ablated(len(rise), *map(float, each))
+
+
 def primary(problem: Problem, density: float, theta: Array, top: float = 0.01, rows: int = 1 << 14) -> Array:
     """How far each neuron stands for its primary feature, the one of its largest abs(W1). [3, hidden]
 
@@ -134,18 +198,53 @@ def primary(problem: Problem, density: float, theta: Array, top: float = 0.01, r
     return np.stack([(strong * on).sum(0) / strong.sum(0), (mass * on).sum(0), size[:, -2] / size[:, -1]])
 
 
+class Polysemy(NamedTuple):
+    """Neurons of one model: median and largest participation ratio, the share of them that are polysemantic, and for
+    these on average how often their primary feature is on, in their strongest activations and in all, and the median of
+    the second largest abs(W1) over the largest; NaN without such neurons.
+    """
+
+    median: float
+    largest: float
+    share: float
+    strongest: float
+    always: float
+    second: float
+
+
+def polysemy(problem: Problem, density: float, theta: Array, above: float = 1.2, rows: int = 1 << 14) -> Polysemy:
+    """How polysemantic the neurons of a model [parameter] are: those with a participation ratio above this number, see
+    `participation` and `primary`."""
+    part = participation(weights(problem, theta)[0])
+    some = part > above
+    strongest, always, second = primary(problem, density, theta, rows=rows)[:, some] if some.any() else [[np.nan]] * 3
+    each = np.median(part), part.max(), some.mean(), np.mean(strongest), np.mean(always), np.median(second)
+    return Polysemy(*map(float, each))
+
+
 def beginning(problem: Problem, seed: int) -> Array:
     """Where chains of models begin: models [2, parameter] near the monosemantic one, 0.001 and 0.1 off."""
     centre = monosemantic(problem, 1.0)
     return centre + np.array([[1e-3], [0.1]]) * np.random.default_rng(seed).normal(size=(2, centre.size))
 
 
+def chain(
+    problem: Problem, densities: list[float], seed: int, kicks: int, rows: int = 1 << 14, back: bool = True
+) -> dict[str, Array]:
+    """neurons.carried from the `beginning` of this seed, near the monosemantic model."""
+    return carried(problem, densities, beginning(problem, seed), seed, kicks, rows, back)
+
+
 class Found(NamedTuple):
-    """The lowest model at one density, its loss over the monosemantic one's, and the standard error of that."""
+    """The lowest model at one density, its loss over the monosemantic one's, and the standard error of that.
+
+    chains: the same ratio for the model of each chain, by the loss that the chain gives.
+    """
 
     ratio: float
     error: float
     theta: Array
+    chains: Array
 
 
 def lowest(
@@ -163,9 +262,27 @@ def lowest(
     for k, p in enumerate(densities):
         theta = min(chains, key=lambda chain, k=k: chain["loss"][k])["theta"][k]
         gain, error = difference(problem, p, theta, monosemantic(problem, p), rows)
-        scale = monosemantic_loss(problem, p) + beyond * (p / 3 - p**2 / 4)
-        found[p] = Found(1.0 + gain / scale, error / scale, theta)
+        left = beyond * (p / 3 - p**2 / 4)
+        scale = monosemantic_loss(problem, p) + left
+        each = np.array([chain["loss"][k] + left for chain in chains]) / scale
+        found[p] = Found(1.0 + gain / scale, error / scale, theta, each)
     return found
+
+
+def lowest_ratio(problem: Problem, densities: Sequence[float], runs: Sequence[dict[str, Array]]) -> dict[float, float]:
+    """At each density the lowest loss of a run of neurons.trained, over the monosemantic model's."""
+    each = zip(densities, runs, strict=True)
+    return {p: float(run["loss"].min()) / monosemantic_loss(problem, p) for p, run in each}
+
+
+def least_turned(problem: Problem, best: Mapping[float, Found], number: int = 20, seed: int = 0) -> dict[float, float]:
+    """At each density the least loss of the model with its hidden space turned at random, over its own loss.
+
+    number: random orthogonal matrices at each density. See neurons.turned.
+    """
+    rng, m = np.random.default_rng(seed), problem.n_hidden
+    turns = {p: [np.linalg.qr(rng.normal(size=(m, m)))[0] for _ in range(number)] for p in best}
+    return {p: float(turned(problem, p, found.theta, turns[p]).min()) for p, found in best.items()}
 
 
 def solved_form(problem: Problem, theta: Array) -> tuple[float, float]:
