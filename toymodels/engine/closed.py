@@ -15,7 +15,7 @@ The places are nodes of a tree. Values are found from the leaves to the root, th
 import numpy as np
 
 from toymodels.engine.compiled import fast
-from toymodels.engine.linear import gram_to_weights
+from toymodels.engine.linear import gram_of, gram_to_weights
 
 MOST = 6  # features: the cost doubles with each
 NOTHING = 1e-60  # a kink farther out than this is out of reach: nothing is divided by what underflows
@@ -186,15 +186,10 @@ def loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram, f):
 
     W [hidden, feature]; b, p, importance [feature]; gram, d_gram [feature, feature] and f of SPACE are working space.
     """
-    hidden, n = W.shape
-    loss = 0.0
+    n, loss = b.size, 0.0
+    gram_of(W, gram)
+    d_gram[:] = 0.0
     for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for h in range(hidden):
-                total += W[h, i] * W[h, j]
-            gram[i, j] = total
-            d_gram[i, j] = 0.0
         a, weight = gram[i], importance[i] if p[i] > 0.0 else 2.0 * importance[i]  # never on: the loss is 2 E₂
         count = _sort(a, p, f)
         _moments(a, p, i, count, f)

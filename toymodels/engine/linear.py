@@ -27,6 +27,18 @@ def linear_loss_and_gradient(W, b, p, importance, mean_on, d_W, d_b, gram, d_gra
 
 
 @fast
+def gram_of(W, gram):
+    """gram = WᵀW."""
+    hidden, n = W.shape
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for h in range(hidden):
+                total += W[h, i] * W[h, j]
+            gram[i, j] = total
+
+
+@fast
 def gram_to_weights(W, d_gram, d_W):
     """d_W from the gradient by G = WᵀW."""
     hidden, n = W.shape

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from toymodels.engine.compiled import ONE, ZERO, fast
-from toymodels.engine.linear import gram_to_weights
+from toymodels.engine.linear import gram_of, gram_to_weights
 
 TINY = 1e-7  # G_ii below this is treated as this: moves the loss by less than 1e-7 p, avoids 0/0
 GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss-Legendre nodes at 1/2 ± GAUSS: exact for cubics
@@ -387,14 +387,9 @@ def loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram,
     frame [output, 4]: range of the series, its number of blocks, and a margin. A range that is not given (0 blocks) or
     too small is set anew, the margin wider than need be. The gradient is that of the truncated series in its frame.
     """
-    hidden, n = W.shape
-    for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for h in range(hidden):
-                total += W[h, i] * W[h, j]
-            gram[i, j] = total
-            d_gram[i, j] = 0.0
+    n = b.size
+    gram_of(W, gram)
+    d_gram[:] = 0.0
     loss = 0.0
     for i in range(n):
         none, many = _exactly_one(i, p, one)
