@@ -13,7 +13,7 @@ import torch
 import toymodels as tm
 
 CASES = (("sampled", 1000, 5, 2), ("sampled", 1000, 20, 5), ("sampled", 100, 80, 20), ("sampled", 8, 400, 30))
-EXACT = (("exact", 1000, 20, 5), ("exact", 100, 80, 20))
+EXACT = (("exact", 1000, 20, 5), ("exact", 20, 80, 20))  # the plain version holds [instance, output, feature, term]
 STEPS = 30
 
 
