@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import torch
 
-from toymodels import plots, polygons, sets
+from toymodels import geometry, metrics, plots, polygons, sets, staircase
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics
+from toymodels.plots import geometry as geometry_plots
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
@@ -209,3 +210,44 @@ def test_lines_of_training_against_attacks_are_per_density():
     assert list(axes[2].lines[0].get_ydata()) == pytest.approx([20.0, 10.0])  # clean loss / p
     assert axes[1].lines[1].get_linestyle() == ":"
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["p = 0.1"]
+
+
+def test_a_graph_without_features_leaves_its_panel_empty():
+    _, (empty, one) = plt.subplots(1, 2)
+    for ax, W in ((empty, torch.zeros(2, 4)), (one, geometry.simplex(2))):
+        plots.graph_panel(ax, geometry.feature_graph(W), W, metrics.dimensionality(W).numpy())
+        assert not ax.axison
+    assert [len(ax.collections) for ax in (empty, one)] == [0, 2]  # of edges and nodes
+
+
+def test_the_staircase_leaves_out_factors_that_were_not_tried():
+    p = np.array([0.9, 0.3, 0.15])
+    benefit = {"triangle": p, "pentagon": 2 * p, "crowd of pairs": 3 * p, "no factor": p}
+    left, right = geometry_plots.staircase(p, benefit, p).axes
+    names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)]
+    assert names == [["digon", "triangle", "pentagon"], ["digon", "pentagon", "crowd of pairs"]]
+    np.testing.assert_allclose(right.lines[2].get_ydata(), 2e3 * p)
+
+
+def test_the_curves_of_uniform_models_are_over_one_axis():
+    p = np.array([0.9, 0.3])
+    stairs = staircase.Staircase(p, {}, {}, ["a", "b"], np.array([0.7, 0.5]), {})
+    exact = {"n = 8, m = 2": [(0.5, 0.6)], "n = 8, m = 4": []}
+    (ax,) = geometry_plots.uniform_curve(stairs, p, np.array([1.0, 0.4]), exact, "n = 8, m = 3").axes
+    theory, trained, published, six, eight = ax.lines[:5]
+    assert (list(theory.get_ydata()), list(trained.get_ydata())) == ([0.7, 0.5], [1.0, 0.4])
+    assert len(published.get_xdata()) == len(staircase.PUBLISHED)
+    assert (list(six.get_xdata()), list(six.get_ydata()), len(eight.get_xdata())) == ([2.0], [0.6], 0)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[1:2] + labels[3:] == ["trained, n = 8, m = 3"] + [f"exact optimum, n = 8, m = {m}" for m in (2, 4)]
+
+
+def test_graphs_stand_above_the_scatter_of_dimensionalities():
+    W = torch.stack([torch.eye(2).double()[:, [0, 1, 1]], geometry.simplex(2)])
+    graphs = {1: geometry.feature_graph(W[1])}
+    line = np.array([0.2, 0.1]), np.array([0.45, 0.4])
+    figure = geometry_plots.uniform_scatter(np.array([0.5, 0.6]), metrics.dimensionality(W).numpy(), W, graphs, line)
+    graph, scatter = figure.axes
+    assert graph.get_title() == "p = 0.600"
+    assert len(scatter.collections[0].get_offsets()) == 6
+    assert list(scatter.lines[-1].get_xdata()) == [5.0, 10.0]

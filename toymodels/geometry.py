@@ -117,7 +117,7 @@ class FeatureGraph:
         return self.gap < GAP
 
     @property
-    def names(self) -> dict[str, int]:
+    def names(self) -> Counter[str]:
         """How many components have each name, the name of the largest component first; 0 for any other name."""
         return Counter(part.name for part in self.components)
 

@@ -1,7 +1,7 @@
 """The staircase of uniform superposition (paper, section 4): which factor earns most per dimension, and where, in the
 density, another one does."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,6 +131,22 @@ def border(
     Factors as in earned. Raises ValueError if the same one earns more at both ends.
     """
     return float(brentq(lambda density: earned(first, density) - earned(second, density), low, high, xtol=xtol))
+
+
+def last_border(
+    factors: dict[Hashable, Float[Tensor, "_ _"]],
+    reference: Float[Tensor, "hidden feature"] | str,
+    low: float,
+    high: float,
+    xtol: float = 1e-5,
+) -> tuple[Hashable, float]:
+    """The factor that earns as much as the reference at the highest density, by its name, and that density.
+
+    Settings and errors as border.
+    """
+    borders = {name: border(W, reference, low, high, xtol) for name, W in factors.items()}
+    name = max(borders, key=borders.get)
+    return name, borders[name]
 
 
 def filled(n_hidden: int, dimensions: int) -> Float[Tensor, "hidden feature"]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from toymodels.geometry import LINES, FeatureGraph
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, array
+from toymodels.staircase import PUBLISHED, Staircase
 
 LINE_COLOURS = dict(zip(LINES, ("#d33a8c", "#2f6fb5", "#3a9a4b", "#c9a800", "#e8761f", "#8a4fb0"), strict=True))
 FRACTIONS = {"dedicated": "1", "tetrahedron": "3/4", "triangle": "2/3", "digon": "1/2", "pentagon": "2/5"}
@@ -112,22 +113,23 @@ def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.nd
 
 
 def uniform_curve(
-    theory: tuple[np.ndarray, np.ndarray],
-    trained: tuple[np.ndarray, np.ndarray],
-    published: tuple[np.ndarray, np.ndarray],
-    exact: dict[str, np.ndarray],
+    stairs: Staircase,
+    density: np.ndarray,
+    dstar: np.ndarray,
+    exact: dict[str, list[tuple[float, float]]],
     sizes: str,
 ) -> Figure:
-    """D* over the density: pairs (density, D*) of the theory, of models of these sizes, of the published figure; and
-    points [point, (density, D*)] of exact optima, by their sizes, of which there may be two.
+    """D* over the density: of the best factor, of models trained at these densities, whose sizes these are, and of the
+    published figure; and points (density, D*) of exact optima, by their sizes, of which there may be two.
     """
     figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 2.9))
-    ax.plot(1 / theory[0], theory[1], color="#2f6fb5", lw=1.3, label="theory: best factor (no n, no m)", zorder=1)
-    ax.plot(1 / trained[0], trained[1], "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes}")
-    ax.plot(1 / published[0], published[1], "x", ms=4, color="#d33a8c", label="published figure", ls="none")
+    theory = "theory: best factor (no n, no m)"
+    ax.plot(1 / stairs.density, stairs.level, color="#2f6fb5", lw=1.3, label=theory, zorder=1)
+    ax.plot(1 / density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes}")
+    ax.plot(1 / PUBLISHED[:, 0], PUBLISHED[:, 1], "x", ms=4, color="#d33a8c", label="published figure", ls="none")
     for marker, (name, points) in zip("Ds", exact.items(), strict=False):
-        p, dstar = np.reshape(points, (-1, 2)).T
-        ax.plot(1 / p, dstar, marker, ms=4, mfc="none", color="#e8761f", label=f"exact optimum, {name}")
+        p, of_optimum = np.reshape(points, (-1, 2)).T
+        ax.plot(1 / p, of_optimum, marker, ms=4, mfc="none", color="#e8761f", label=f"exact optimum, {name}")
     for level in (1, 0.5):
         ax.axhline(level, color="0.7", lw=0.6, ls=":", zorder=0)
     sparsity_axis(ax)
