@@ -1,5 +1,6 @@
 """Dense training, feature graphs and the benefit of factors (paper, section 4)."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -116,3 +117,46 @@ def test_polygon_has_equal_angles_of_unit_vectors():
     torch.testing.assert_close(tm.angles(W), 72.0 * torch.arange(5).double())
     with pytest.raises(ValueError, match="corners is 0"):
         geometry.polygon(0)
+
+
+def test_jobs_of_uniform_models_follow_the_recipe_but_for_changes():
+    job = geometry.uniform_job(0.3, 40, 5, seed=2, length=2, lr=0.02)
+    recipe = geometry.recipe(0.3)
+    sizes = {"n_features": 40, "n_hidden": 5, "density": 0.3, "seed": 2}
+    assert job == sizes | recipe | {"steps": 2 * recipe["steps"], "lr": 0.02}
+    with pytest.raises(ValueError, match="density"):
+        geometry.uniform_job(0.0, 40, 5)
+
+
+def test_names_of_a_graph_are_counted():
+    graph = geometry.feature_graph(torch.block_diag(geometry.simplex(1), geometry.simplex(2), geometry.simplex(1)))
+    assert list(graph.names.items()) == [("triangle", 1), ("digon", 2)]
+    assert graph.names["pentagon"] == 0
+
+
+def test_share_on_the_named_lines_is_of_represented_features():
+    W = torch.block_diag(geometry.simplex(1), geometry.simplex(2), torch.zeros(0, 1).double())  # the last: dropped
+    assert geometry.on_lines(torch.stack([W, 0 * W])).nan_to_num(-1).tolist() == [1.0, -1.0]
+    assert geometry.on_lines(geometry.double_simplex(4)).item() == 1.0  # 2/5, as the pentagon
+    assert geometry.on_lines(geometry.double_simplex(9)).item() == 0.0  # 9/20
+
+
+def test_antipodes_are_counted_by_their_cosine():
+    W = torch.tensor([[1.0, -1.0, 0.0, 0.0], [0.0, 0.3, 1.0, 0.0]])
+    assert geometry.with_antipode(torch.stack([W, W.abs()])).tolist() == [0.5, 0.0]
+    assert geometry.with_antipode(W, below=-0.98).item() == 0.0
+
+
+def test_the_lowest_candidate_is_told_from_single_random_starts():
+    found = {
+        "loss": np.array([[1.0, 0.2], [1.1, 0.1], [0.8, 0.4]]),
+        "W": np.stack([np.full((2, 1, 3), size) for size in (1.0, 2.0, 0.5)]),
+    }
+    best = geometry.lowest(found, starts=2)
+    assert (best.seeded, best.dstar, best.single.tolist()) == (True, 1 / 0.75, [1 / 3, 1 / 12])
+    assert best.excess == pytest.approx(0.25)
+    assert best.W.tolist() == [[0.5] * 3]
+    other = geometry.lowest(found, starts=2, density=1)
+    assert (other.seeded, other.excess, other.dstar) == (False, 0.0, 1 / 12)
+    with pytest.raises(ValueError, match="starts is 0"):
+        geometry.lowest(found, starts=0)

@@ -5,10 +5,23 @@ import torch
 from matplotlib.collections import PathCollection
 
 import toymodels as tm
-from toymodels import absolute, borders, explorer, neurons, plots, polygons, sets, vulnerability
+from toymodels import (
+    absolute,
+    borders,
+    explorer,
+    geometry,
+    metrics,
+    neurons,
+    plots,
+    polygons,
+    sets,
+    staircase,
+    vulnerability,
+)
 from toymodels.plots import absolute as absolute_plots
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics, features, phases
+from toymodels.plots import geometry as geometry_plots
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
@@ -389,3 +402,44 @@ def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_l
     assert ax.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.25]
     assert [2.0, 3.0] in [list(line.get_ydata()) for line in ax.lines]
     assert ax.get_xlim() == pytest.approx((1.05, 0.01 / 1.05))
+
+
+def test_a_graph_without_features_leaves_its_panel_empty():
+    _, (empty, one) = plt.subplots(1, 2)
+    for ax, W in ((empty, torch.zeros(2, 4)), (one, geometry.simplex(2))):
+        plots.graph_panel(ax, geometry.feature_graph(W), W, metrics.dimensionality(W).numpy())
+        assert not ax.axison
+    assert [len(ax.collections) for ax in (empty, one)] == [0, 2]  # of edges and nodes
+
+
+def test_the_staircase_leaves_out_factors_that_were_not_tried():
+    p = np.array([0.9, 0.3, 0.15])
+    benefit = {"triangle": p, "pentagon": 2 * p, "crowd of pairs": 3 * p, "no factor": p}
+    left, right = geometry_plots.staircase(p, benefit, p).axes
+    names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)]
+    assert names == [["digon", "triangle", "pentagon"], ["digon", "pentagon", "crowd of pairs"]]
+    np.testing.assert_allclose(right.lines[2].get_ydata(), 2e3 * p)
+
+
+def test_the_curves_of_uniform_models_are_over_one_axis():
+    p = np.array([0.9, 0.3])
+    stairs = staircase.Staircase(p, {}, {}, ["a", "b"], np.array([0.7, 0.5]), {})
+    exact = {"n = 8, m = 2": [(0.5, 0.6)], "n = 8, m = 4": []}
+    (ax,) = geometry_plots.uniform_curve(stairs, p, np.array([1.0, 0.4]), exact, "n = 8, m = 3").axes
+    theory, trained, published, six, eight = ax.lines[:5]
+    assert (list(theory.get_ydata()), list(trained.get_ydata())) == ([0.7, 0.5], [1.0, 0.4])
+    assert len(published.get_xdata()) == len(staircase.PUBLISHED)
+    assert (list(six.get_xdata()), list(six.get_ydata()), len(eight.get_xdata())) == ([2.0], [0.6], 0)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[1:2] + labels[3:] == ["trained, n = 8, m = 3"] + [f"exact optimum, n = 8, m = {m}" for m in (2, 4)]
+
+
+def test_graphs_stand_above_the_scatter_of_dimensionalities():
+    W = torch.stack([torch.eye(2).double()[:, [0, 1, 1]], geometry.simplex(2)])
+    graphs = {1: geometry.feature_graph(W[1])}
+    line = np.array([0.2, 0.1]), np.array([0.45, 0.4])
+    figure = geometry_plots.uniform_scatter(np.array([0.5, 0.6]), metrics.dimensionality(W).numpy(), W, graphs, line)
+    graph, scatter = figure.axes
+    assert graph.get_title() == "p = 0.600"
+    assert len(scatter.collections[0].get_offsets()) == 6
+    assert list(scatter.lines[-1].get_xdata()) == [5.0, 10.0]

@@ -1,6 +1,8 @@
 """Feature geometry (paper, section 4): large uniform models, their graphs of features, factors and what these earn."""
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from toymodels import streams
 from toymodels.checks import count, in_range, positive, require
 from toymodels.data import SparseFeatures
 from toymodels.engine import dense
-from toymodels.metrics import REPRESENTED_NORM, cosines, represented
+from toymodels.metrics import REPRESENTED_NORM, cosines, dimensionality, dimensions_per_feature, represented
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel, stack_models
 
@@ -40,6 +42,19 @@ def recipe(density: float) -> dict[str, float | int | bool]:
     if density > 0.25:
         return {"batch": 256, "steps": 3000, "lr": 0.01 if density >= 0.5 else 0.005, "control": density >= 0.4}
     return {"batch": 512, "steps": 2000, "lr": 0.01, "control": False}
+
+
+def uniform_job(
+    density: float, n_features: int, n_hidden: int, seed: int = 0, length: int = 1, **changes: float
+) -> dict[str, float | int | bool]:
+    """Settings of train_uniform by recipe(density), with `length` times its steps; changes replace any of them.
+
+    Raises ValueError for a density outside (0, 1].
+    """
+    chosen = recipe(density)
+    chosen["steps"] *= length
+    sizes = {"n_features": n_features, "n_hidden": n_hidden, "density": density, "seed": seed}
+    return sizes | chosen | changes
 
 
 def train_uniform(
@@ -101,6 +116,11 @@ class FeatureGraph:
     def is_cloud(self) -> bool:
         return self.gap < GAP
 
+    @property
+    def names(self) -> Counter[str]:
+        """How many components have each name, the name of the largest component first; 0 for any other name."""
+        return Counter(part.name for part in self.components)
+
 
 def feature_graph(W: Float[Tensor, "hidden feature"]) -> FeatureGraph:
     """Components of the represented features of W: i and j are joined if |cos| is above the widest gap in SEARCHED.
@@ -158,6 +178,18 @@ def _component(features: list[int], cosine: np.ndarray, joined: np.ndarray) -> C
     else:
         name = f"{k} in {rank}"
     return Component(features, edges, rank, name)
+
+
+def on_lines(W: Float[Tensor, "*model hidden feature"], within: float = 0.01) -> Float[Tensor, "*model"]:
+    """Share of the represented features whose D_i is nearer than `within` to one of LINES; NaN if there is none."""
+    distance = (dimensionality(W).double().unsqueeze(-1) - torch.tensor(list(LINES.values())).double()).abs()
+    kept = represented(W)
+    return ((distance.amin(-1) < within) & kept).sum(-1).double() / kept.sum(-1)
+
+
+def with_antipode(W: Float[Tensor, "*model hidden feature"], below: float = -0.9) -> Float[Tensor, "*model"]:
+    """Share of the features that have an antipode: another feature at a cosine below this one."""
+    return (cosines(W) < below).any(-1).double().mean(-1)
 
 
 def polygon(corners: int) -> Float[Tensor, "2 feature"]:
@@ -240,6 +272,30 @@ def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     square = np.square(V).sum(1)
     kept = (square > REPRESENTED_NORM**2).all(1)
     return np.where(kept, found["benefit"], np.nan), np.where(kept, V.shape[1] / square.sum(1), np.nan)
+
+
+class Lowest(NamedTuple):
+    """The lowest candidate of optimum at one density: W [hidden, feature] and D*; whether it was seeded; D* of all
+    single random starts; excess: by what fraction the loss of the lowest of these is above it.
+    """
+
+    W: Tensor
+    dstar: float
+    seeded: bool
+    single: np.ndarray
+    excess: float
+
+
+def lowest(found: dict[str, np.ndarray], starts: int, density: int = 0) -> Lowest:
+    """The lowest of the candidates that optimum found from so many random starts, at its density of that number.
+
+    Raises ValueError without a random start.
+    """
+    count("starts", starts)
+    loss, W = found["loss"][:, density], torch.from_numpy(found["W"][:, density])
+    best, dstar = int(loss.argmin()), dimensions_per_feature(W).numpy()
+    excess = loss[:starts].min() / loss.min() - 1
+    return Lowest(W[best], float(dstar[best]), best >= starts, dstar[:starts], float(excess))
 
 
 def polish(
