@@ -1,19 +1,21 @@
 """Training conditions: maps, shares and lines of success."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from toymodels.plots.base import array
+from toymodels.plots.base import TEXT_WIDTH, array, outer_labels
 from toymodels.shares import share
 
 
 def setting_map(
-    ax: Axes, values: Tensor, rates: Sequence[float], batches: Sequence[int | None], good: str = "high"
+    ax: Axes, values: Tensor | np.ndarray, rates: Sequence[float], batches: Sequence[int | None], good: str = "high"
 ) -> AxesImage:
     """Fractions [rate, batch] of starts that succeed (good="high"), or excess losses (good="low"), as per cent.
 
@@ -101,3 +103,40 @@ def success_by_rate(ax: Axes, flags: dict[str, dict[int, dict[float, Tensor]]], 
     ax.set_xticks(rates, [f"{a:g}" for a in rates])
     ax.set_xlabel("learning rate")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize=7)
+
+
+def setting_maps(
+    rows: dict[str, Sequence], titles: Iterable[str], rates: Sequence[float], batches: Sequence[int | None]
+) -> Figure:
+    """A setting_map for each task of each row: shares [task, rate, batch] of starts by the label of the row."""
+    titles = list(titles)
+    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 5.4), sharex=True, sharey=True)
+    for row, (label, tables) in zip(axes, rows.items(), strict=True):
+        for ax, table in zip(row, tables, strict=True):
+            image = setting_map(ax, np.array(table), rates, batches)
+        row[0].set_ylabel(f"{label}\nlearning rate", fontsize=7.5)
+    outer_labels(axes, titles, "batch size", fontsize=8)
+    figure.colorbar(image, ax=axes, label="share of starts (numbers: %)", shrink=0.6)
+    return figure
+
+
+def steps_figure(rows: dict[float, Sequence[dict]], titles: Iterable[str], steps: Sequence[int]) -> Figure:
+    """success_by_steps for each task, a row for each learning rate."""
+    titles = list(titles)
+    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 3.3), sharex=True, sharey=True)
+    for row, (rate, tasks) in zip(axes, rows.items(), strict=True):
+        for ax, flags in zip(row, tasks, strict=True):
+            success_by_steps(ax, steps, flags)
+        row[0].set_ylabel(f"rate {rate:g}\nsuccess")
+    outer_labels(axes, titles, "steps", fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def rates_figure(panels: Sequence[dict], colours: Sequence[Sequence[int]]) -> Figure:
+    """success_by_rate beside each other, with the numbers of their lines' colours."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 3.0), sharey=True)
+    for ax, lines, numbers in zip(axes, panels, colours, strict=True):
+        success_by_rate(ax, lines, [f"C{number}" for number in numbers])
+    axes[0].set_ylabel("success")
+    return figure
