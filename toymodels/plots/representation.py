@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
@@ -12,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from toymodels.plots.base import array
+from toymodels.plots.base import TEXT_WIDTH, array
+from toymodels.plots.phases import kept_key, kept_panel
 
 DECLARED_COLOURS = {True: "#1f78b4", False: "#4d4d4d"}
 
@@ -82,3 +84,58 @@ def p_value_table(ax: Axes, values: Tensor, rows: Sequence[float], densities: Te
     ax.set_yticks(range(len(rows)), [f"{value:g}" for value in rows])
     ax.tick_params(length=0)
     return image
+
+
+def accuracies(panels: dict[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
+    """An accuracy_panel of (reference, trained, declared) for each title, beside each other."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 1.9), sharey=True)
+    for ax, (title, values) in zip(axes, panels.items(), strict=True):
+        accuracy_panel(ax, *values)
+        ax.set_title(title, fontsize=7.5)
+        ax.set_xlabel("accuracy")
+    axes[0].set_ylabel("share of networks")
+    declared_key(figure)
+    return figure
+
+
+def nulls(panels: dict[str, dict[str, Tensor]], level: float) -> Figure:
+    """p_value_strips by title, beside each other."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 2.5), sharey=True)
+    for ax, (title, values) in zip(axes, panels.items(), strict=True):
+        p_value_strips(ax, values, level)
+        ax.set_title(title)
+    axes[0].set_ylabel("p-value of each feature")
+    return figure
+
+
+def scale_and_size(
+    by_scale: dict[float, dict[float, Tensor]], by_size: dict[str, dict[int, Tensor]], level: float
+) -> Figure:
+    """p-values [feature] of a pentagon by tolerance and scale of the references, and of stacked ones by null and n."""
+    figure, axes = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.2), sharey=True)
+    p_value_bands(axes[0], {f"$\\varepsilon = {e:g}$": values for e, values in by_scale.items()}, level)
+    p_value_bands(axes[1], by_size, level, first_colour=len(by_scale))
+    axes[0].set(xlabel="scale of the untrained networks (Xavier = 1)", ylabel="p-values of the pentagon")
+    axes[1].set(xlabel="features $n$ of stacked pentagons")
+    return figure
+
+
+def tolerances(tables: dict[str, Tensor], rows: Sequence[float], densities: Tensor) -> Figure:
+    """A p_value_table [tolerance, density] for each title."""
+    figure, axes = plt.subplots(1, len(tables), figsize=(TEXT_WIDTH, 1.9), sharey=True)
+    for ax, (title, values) in zip(axes, tables.items(), strict=True):
+        p_value_table(ax, values, rows, densities)
+        ax.set(title=title, xlabel="density $p$")
+    axes[0].set_ylabel(r"tolerance $\varepsilon$")
+    return figure
+
+
+def kept_maps(densities: Tensor, importances: Tensor, maps: dict[str, Tensor]) -> Figure:
+    """A kept_panel [density, importance, 2 features] for each answer to which of two features is represented."""
+    figure, axes = plt.subplots(1, len(maps), figsize=(TEXT_WIDTH, 2.1), sharey=True)
+    for ax, (title, flags) in zip(axes, maps.items(), strict=True):
+        kept_panel(ax, densities, importances, flags)
+        ax.set_title(title)
+    axes[0].set_ylabel("importance $r$")
+    kept_key(figure)
+    return figure
