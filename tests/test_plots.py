@@ -22,6 +22,7 @@ from toymodels.plots import absolute as absolute_plots
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics, features, phases
 from toymodels.plots import geometry as geometry_plots
+from toymodels.plots import neurons as neuron_plots
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
@@ -443,3 +444,23 @@ def test_graphs_stand_above_the_scatter_of_dimensionalities():
     assert graph.get_title() == "p = 0.600"
     assert len(scatter.collections[0].get_offsets()) == 6
     assert list(scatter.lines[-1].get_xdata()) == [5.0, 10.0]
+
+
+def test_the_basis_with_and_without_a_relu_side_by_side():
+    linear, relu = [np.full((2, 3), 5.0), np.zeros((2, 3))], [np.ones((2, 3)), -np.ones((2, 3))]
+    figure = neuron_plots.basis([0.3, 0.3], linear, relu)  # one density may be shown twice
+    assert [ax.get_title() for ax in figure.axes] == ["linear, $p = 0.3$", "ReLU, $p = 0.3$"] * 2
+    assert [ax.images[0].get_array().max() for ax in figure.axes] == [1.2, 1.0, 0.0, -1.0]  # cut at the scale's end
+    assert figure.axes[0].images[0].get_array().shape == (3, 2)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["feature", "", "", ""]
+
+
+def test_shares_and_price_have_one_axis_of_density_and_the_same_edges():
+    price = {0.9: 1.0, 0.3: 1.3, 0.01: 5.0}
+    figure = neuron_plots.price_of_basis({0.3: 0.5, 0.01: 0.0}, 1000, price, {0.3: 1.01}, [0.4, 0.1])
+    left, right = figure.axes
+    assert left.get_xlim() == right.get_xlim() == pytest.approx((0.9 * 1.05, 0.01 / 1.05))
+    assert list(left.lines[0].get_ydata()) == [0.5, 0.0005]  # none of a thousand, at half a start
+    for ax in (left, right):
+        dotted = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
+        assert dotted == [0.4, 0.1]

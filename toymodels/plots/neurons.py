@@ -1,6 +1,6 @@
 """Neurons: heat maps of weights, the paper's stack plots and graphs of neurons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from toymodels import absolute
-from toymodels.plots.base import TEXT_WIDTH
+from toymodels.plots.base import TEXT_WIDTH, density_axis
 from toymodels.plots.features import SHARING
 
 FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
@@ -159,3 +159,33 @@ def price_panel(axes: Axes, price: Mapping[float, float], with_bias: Mapping[flo
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.tick_params(axis="y", which="both", labelsize=7)
     axes.legend(fontsize=7, loc="upper left")
+
+
+def basis(densities: Sequence[float], linear: Sequence[NDArray], relu: Sequence[NDArray]) -> Figure:
+    """Heat maps of W [hidden, feature] with a linear hidden layer and with a ReLU, side by side for each density."""
+    figure, panels = plt.subplots(1, 2 * len(densities), figsize=(TEXT_WIDTH, 2.0), layout="constrained", squeeze=False)
+    both = (pair for pairs in zip(linear, relu, strict=True) for pair in zip(("linear", "ReLU"), pairs, strict=True))
+    for panel, p, (title, W) in zip(panels[0], np.repeat(densities, 2), both, strict=True):
+        heat(panel, W.T.clip(-1.2, 1.2))
+        panel.set_title(f"{title}, $p = {p:g}$", fontsize=8)
+        panel.set_xlabel("neuron", fontsize=8)
+    panels[0, 0].set_ylabel("feature", fontsize=8)
+    return figure
+
+
+def price_of_basis(
+    shares: Mapping[float, float],
+    starts: int,
+    price: Mapping[float, float],
+    with_bias: Mapping[float, float],
+    edges: Sequence[float],
+) -> Figure:
+    """Shares of starts near the best (share_panel) and loss over the linear-hidden one (price_panel), edges dotted."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.5), layout="constrained")
+    share_panel(left, shares, starts)
+    price_panel(right, price, with_bias)
+    for panel in (left, right):
+        density_axis(panel, max(price), min(price))
+        for edge in edges:
+            panel.axvline(edge, color="grey", lw=0.6, ls=":")
+    return figure
