@@ -112,12 +112,6 @@ def random_directions(n_features: int, n_hidden: int, instances: int, generator:
     return ReLUModel.from_weights(torch.nn.functional.normalize(torch.randn(*sizes, generator=generator), dim=1))
 
 
-def stacked(model: ReLUModel, copies: int) -> ReLUModel:
-    """One model of `copies` copies of the first instance, side by side in dimensions of their own."""
-    count("copies", copies)
-    return ReLUModel.from_weights(torch.block_diag(*[model.W[0]] * copies), model.b[0].repeat(copies))
-
-
 def trained_references(
     features: Features,
     importance: Shaped[Tensor, " feature"],
