@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from toymodels import plots, polygons, sets
+from toymodels import local_bases, plots, polygons, sets
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics
 from toymodels.plots import polygons as polygon_plots
@@ -132,36 +132,34 @@ def test_models_in_the_plane_are_turned_and_mirrored_for_comparison():
 
 
 def test_solutions_that_have_ended_are_not_drawn():
-    figure, axes = plt.subplots(1, 3)
     found = polygons.perturb(polygons.by_density, polygons.ratios(3), terms=16)
     assert found.pentagon.alive[:, 0].tolist() == [False] + [True] * 6
-    runs = torch.full((4, 2), 0.01)
-    polygon_plots.perturbation_row(axes, found, "density", torch.tensor([0.2, 0.5]), runs)
+    runs = {"density": torch.full((4, 2), 0.01)}
+    figure = polygon_plots.perturbations({"density": found}, torch.tensor([0.2, 0.5]), runs)
+    *axes, key = figure.axes
     points = [len([line for line in ax.lines if line.get_marker() == "o"]) for ax in axes[:2]]
     assert points == [7 * 5, 6 * 5]
     names = [text.get_text() for text in axes[2].get_legend().get_texts()]
     assert names[:3] == ["pentagon", "digons", "runs"]
-    bar = polygon_plots.ratio_key(figure, axes.tolist())
-    assert [tick.get_text() for tick in bar.ax.get_yticklabels()] == ["0.1", "1", "10"]
+    assert [tick.get_text() for tick in key.get_yticklabels()] == ["0.1", "1", "10"]
 
 
 def test_a_line_for_each_jump_of_each_number_of_features():
-    _, ax = plt.subplots()
     r, norm = torch.tensor([0.1, 1.0, 10.0]), torch.tensor([0.0, 1.0, 1.0])
-    polygon_plots.norms_and_snaps(ax, r, {6: (norm, []), 7: (norm, [0.3, 0.4])})
+    (ax,) = polygon_plots.norms_and_snaps(r, {6: (norm, []), 7: (norm, [0.3, 0.4])}).axes
     dotted = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
     assert dotted == [0.3, 0.4]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["$n$ = 6", "$n$ = 7"]
 
 
 def test_a_row_shows_as_many_minima_as_there_are():
-    _, axes = plt.subplots(1, 3)
     W = torch.tensor([[[1.0, 0, -1, 0], [0, 1, 0, -1]], [[1, -1, 0, 0], [0, 0, 1, -1]]]).double()
     found = sets.PairMinima(W, [0.75, 0.25], torch.tensor([0.1, 0.2]).double(), sets.pair_cosines(W, [[0, 1]]), W)
-    pair_plots.minima_row(axes, found)
-    titles = ["$L/p$ = 0.100\n75.0% of starts", "$L/p$ = 0.200\n25.0% of starts", ""]
-    assert [ax.get_title() for ax in axes] == titles
-    assert [ax.axison for ax in axes] == [True, True, False]
+    axes = pair_plots.minima_rows({"pairs, dense": found, "pairs": found}).axes
+    titles = ["$L/p$ = 0.100\n75.0% of starts", "$L/p$ = 0.200\n25.0% of starts", "", "", ""]
+    assert [ax.get_title() for ax in axes] == 2 * titles
+    assert [ax.axison for ax in axes] == 2 * [True, True, False, False, False]
+    assert [axes[k].get_ylabel() for k in (0, 5)] == ["pairs,\ndense", "pairs"]
 
 
 def test_a_column_shows_a_grid_and_who_finds_it(generator):
@@ -175,6 +173,15 @@ def test_a_column_shows_a_grid_and_who_finds_it(generator):
     assert len(axes[0].texts) == 4
 
 
+def test_columns_of_grids_are_named_and_have_one_key(generator):
+    grid = sets.pair_grid(2, 3, 2, generator)
+    labels = torch.full((len(grid.p),), int(sets.Arrangement.APART)), torch.full((len(grid.p),), 4)
+    figure = pair_plots.grid_columns({"two": grid, "three": grid}, labels)
+    titles = ["two pairs in the plane: the optimum", "three pairs in the plane: the optimum"]
+    assert [ax.get_title() for ax in figure.axes[:2]] == titles
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no pair merged", "a pair antipodal"]
+
+
 def test_shares_of_merged_pairs_fill_the_panel():
     _, ax = plt.subplots()
     merged = torch.tensor([[0, 1, 3], [0, 2, 3]])
@@ -183,6 +190,25 @@ def test_shares_of_merged_pairs_fill_the_panel():
     tops = [area.get_paths()[0].vertices[:, 1].max() for area in areas]
     assert tops == [1, 1, 1, 1]
     assert [line.get_xdata()[0] for line in ax.lines] == [0.15, 0.25]
+
+
+def test_a_panel_for_each_optimiser_that_merges():
+    merged = torch.tensor([[0, 1, 3], [0, 2, 3]])
+    figure = pair_plots.merged_panels(torch.tensor([0.1, 0.2, 0.3]), {"A": merged, "B": merged}, {1: 0.15}.values())
+    assert [ax.get_title() for ax in figure.axes] == ["where A ends", "where B ends"]
+    assert [len(ax.lines) for ax in figure.axes] == [1, 1]
+    assert len(figure.legends[0].get_texts()) == 4
+
+
+def test_local_bases_are_shown_in_the_order_of_their_partners(generator):
+    p = torch.tensor([0.01, 0.1], dtype=torch.float64)
+    found = local_bases.find(p, 2, 0, generator, size=3)
+    figure = pair_plots.local_bases(found, [0.1])
+    gram = found.W[1].T @ found.W[1]
+    order = local_bases.by_partner(found.W)[1]
+    image = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(image, gram[order][:, order].numpy())
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["$p$ = 0.1", ""]
 
 
 def test_losses_are_shown_per_density():

@@ -56,6 +56,36 @@ def test_branches_cross_where_their_losses_do(by_density):
     torch.testing.assert_close(lowest, both.nan_to_num(torch.inf).min(0).values)
 
 
+def test_comparison_says_on_which_side_starts_end(by_density):
+    """Starts that all end as digons, then all as pentagons, at ratios on either side of the crossing."""
+    r = line(0.13, 0.8)
+    five, two = polygons.pentagon(), polygons.two_digons()
+    runs = [tm.training.Restarts(tm.stack_models([model, model]), by_density.lowest(r)[None]) for model in (five, two)]
+    found = polygons.compare(by_density, r, *runs)
+    assert found.crossing == pytest.approx(0.269, abs=1e-3)
+    assert found.series < 1e-5
+    assert found.undercut == pytest.approx(0, abs=1e-12)
+    assert found.higher == (1, 0)  # the pentagon below the crossing
+    assert found.half == pytest.approx(0.13)
+    assert found.half_adam == pytest.approx(0.8)
+    assert polygons.compare(by_density, r, *runs[::-1]).higher == (0, 1)
+
+
+def test_angles_are_those_at_the_nearest_ratio(by_density):
+    same, dense = by_density.angles([1.01, 12])
+    assert same == pytest.approx(72, abs=1e-3)
+    assert dense == pytest.approx(polygons.nearest_angle(by_density.pentagon.W[-1, 0]))
+
+
+def test_relation_of_norm_and_bias():
+    W = 1.2 * polygon(5)
+    found = polygons.relation(tm.ReLUModel.from_weights(W, torch.full((5,), -0.25).double()))
+    assert found.norm == pytest.approx(1.2)
+    assert found.printed == pytest.approx(0.8)
+    assert found.full == pytest.approx(1.19)
+    assert found.alone == polygons.lone_norm(found.norm, -0.25)
+
+
 def test_starts_are_named_by_what_they_end_as():
     W = torch.stack([polygons.pentagon().W[0], polygons.two_digons().W[0], torch.zeros(2, 5).double()]).detach()
     others = W[1][:, [1, 0, 2, 3, 4]]  # drops feature 1 and keeps 0
@@ -104,6 +134,20 @@ def test_hexagon_and_pentagon_cost_the_same_at_their_border():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert tm.represented(hexagon.W).sum() == 6
     assert tm.represented(five.W).sum() == 5
+
+
+def test_a_border_of_what_is_no_hexagon_is_refused():
+    with pytest.raises(ValueError, match="norms of the hexagon"):
+        polygons.hexagon_border(0.2, 0.3, terms=16)
+
+
+def test_the_lowest_of_six_go_over_from_the_hexagon_which_few_starts_find(generator):
+    p = line(0.04, 0.1)
+    again = torch.Generator().manual_seed(1)
+    share, (change, *_) = polygons.shares_and_transitions(p, 20, 12, (generator, again))
+    assert ((share >= 0) & (share <= 1)).all()
+    assert 0.04 < change.x < 0.1
+    assert tm.feature_norms(change.before.W.detach()).std() < 1e-2
 
 
 def test_five_features_are_easy_in_the_plane(generator):

@@ -100,6 +100,19 @@ def test_partners_most_opposite_are_counted():
     assert sets.partner_most_opposite(W, PAIRS) == 0.5
 
 
+def test_starts_count_where_all_pairs_are_antipodal():
+    W = torch.tensor([WEIGHTS["antipodal"], WEIGHTS["orthogonal"], WEIGHTS["merged"]], dtype=torch.float64)
+    one = W[0] + torch.tensor([[0, 0, 0, 0], [0, 0, 0, 2.0]])  # only the first pair
+    shares = sets.antipodal_share(torch.stack([W, W[[1, 1, 0]], torch.stack([W[0], one, W[0]])]), PAIRS, beyond=0.99)
+    torch.testing.assert_close(shares, torch.tensor([2 / 3, 0, 2 / 3], dtype=torch.float64))
+
+
+def test_a_merged_pair_keeps_its_sum_and_loses_its_difference():
+    merged, apart = (torch.tensor(WEIGHTS[name], dtype=torch.float64) for name in ("merged", "antipodal"))
+    assert sets.sum_and_difference(merged, (0, 1)) == pytest.approx((1, 0))
+    assert sets.sum_and_difference(apart, (2, 3)) == pytest.approx((0, 2**0.5))
+
+
 def test_minima_of_pairs_come_lowest_first_with_their_shares(generator):
     features = tm.AnticorrelatedFeatures(4, PAIRS, 0.1)
     found = sets.pair_minima(features, PAIRS, 40, generator)

@@ -1,9 +1,10 @@
 """Polygons of features in the plane (paper, section 4): five features one of which is perturbed, between a pentagon and
 two digons; six features, between a hexagon and a pentagon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +12,23 @@ from jaxtyping import Float, Float64
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from toymodels.checks import require
 from toymodels.data import SparseFeatures
 from toymodels.geometry import polygon
 from toymodels.metrics import cosines, feature_norms, represented
-from toymodels.minima import Branch, Setting, crossing, descend, follow_outward, relax, search, transitions
+from toymodels.minima import (
+    Branch,
+    Setting,
+    Transition,
+    crossing,
+    descend,
+    follow_outward,
+    relax,
+    search,
+    transitions,
+)
 from toymodels.models import ReLUModel
-from toymodels.training import half_way, success_rate
+from toymodels.training import Restarts, half_way, success_rate
 
 DENSITY = 0.05  # of the features that are not perturbed
 
@@ -99,6 +111,10 @@ class Perturbation:
         lower = torch.stack(losses).min(0).values
         return torch.from_numpy(np.interp(np.log(r.numpy()), np.log(self.r.numpy()), lower.numpy()))
 
+    def angles(self, r: Sequence[float]) -> list[float]:
+        """nearest_angle of feature 0 of the pentagon, at the ratio nearest to each of r."""
+        return [nearest_angle(self.pentagon.W[int((self.r - value).abs().argmin()), 0]) for value in r]
+
 
 def perturb(at: Callable[[Tensor], Setting], r: Float64[Tensor, " ratio"], terms: int = 128) -> Perturbation:
     """Follow the pentagon and the two digons from r = 1, the middle of r, to both ends.
@@ -131,6 +147,43 @@ def half_pentagons(W: Float[Tensor, "start ratio hidden 5"], r: Float64[Tensor, 
     return half_way(pentagons / (pentagons + digons).clamp(min=1e-9), r, log=True)
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The two branches of a Perturbation and where random starts end, see compare. Places are ratios r.
+
+    crossing, until: of the Perturbation. series: change of crossing from 128 to 512 terms. half, half_adam:
+    half_pentagons of the starts by L-BFGS and by Adam. circle: circle_correlation of the pentagon. undercut: largest
+    fraction by which a start by L-BFGS lies below the lower branch. higher: largest share of these starts that ends
+    in the higher of the two, at ratios below 0.8 crossing and at ratios above 1.2 crossing; 0 if there is none.
+    """
+
+    crossing: float
+    series: float
+    until: float
+    half: float
+    half_adam: float
+    circle: float
+    undercut: float
+    higher: tuple[float, float]
+
+
+def compare(found: Perturbation, r: Float64[Tensor, " some"], exact: Restarts, adam: Restarts) -> Comparison:
+    """Where the two branches cross and where starts at the ratios r change sides: exact by L-BFGS, adam by Adam."""
+    border = found.crossing()
+    pentagons, digons = ends_as(exact.W)
+    higher = torch.where(r < 0.8 * border, pentagons, 0).max(), torch.where(r > 1.2 * border, digons, 0).max()
+    return Comparison(
+        crossing=border,
+        series=abs(found.crossing(terms=128) - border),
+        until=found.until,
+        half=half_pentagons(exact.W, r),
+        half_adam=half_pentagons(adam.W, r),
+        circle=float(circle_correlation(found.pentagon)),
+        undercut=(1 - exact.best_loss / found.lowest(r)).max().item(),
+        higher=(higher[0].item(), higher[1].item()),
+    )
+
+
 def success(n_features: int, n_hidden: int, starts: int, generator: torch.Generator) -> float:
     """Share of the random starts for equal features of density DENSITY that end within 1 % of the lowest loss."""
     found = descend(SparseFeatures(n_features, DENSITY), torch.ones(n_features), n_hidden, starts, generator)
@@ -154,6 +207,23 @@ def lone_norm(norm: float, bias: float) -> float:
     return (1 - 1.5 * bias * (1 - begins**2) / (1 - begins**3)) ** 0.5
 
 
+class Relation(NamedTuple):
+    """Norm and bias of equal features, and what the two are to each other, see relation."""
+
+    norm: float
+    bias: float
+    printed: float
+    alone: float
+    full: float
+
+
+def relation(model: ReLUModel) -> Relation:
+    """Norm and bias of the first feature, first instance; the norm of the relation that the paper prints, 1/(1 - b);
+    the norm that would be best without the other features, see lone_norm; and the output at x = 1, ‖W‖² + b."""
+    norm, bias = feature_norms(model.W.detach())[0, 0].item(), model.b[0, 0].item()
+    return Relation(norm, bias, 1 / (1 - bias), lone_norm(norm, bias), norm**2 + bias)
+
+
 def circle_correlation(branch: Branch) -> float:
     """Spearman's correlation, over all features along a branch of one line, of ‖W_i‖ - 1, the distance from the circle,
     with positive interference, the sum of W_i · W_j over the others j where it is positive."""
@@ -167,6 +237,7 @@ def hexagon_border(low: float, high: float, terms: int = 512) -> tuple[float, Re
     """Density of six equal features at which a hexagon costs as much as a pentagon without the sixth, and both there.
 
     low: where the hexagon is a minimum and the lower one; high: where the pentagon is. terms: of the crossing.
+    Raises ValueError if what is there is not a regular hexagon and a pentagon without the sixth.
     """
     hexagon = ReLUModel.from_weights(1.2 * polygon(6), torch.full((6,), -0.2).double())
     W = torch.cat([polygon(5), torch.zeros(2, 1)], 1)
@@ -175,7 +246,29 @@ def hexagon_border(low: float, high: float, terms: int = 512) -> tuple[float, Re
     for model, p in zip((hexagon, five), ends, strict=True):
         relax(model, *alike(p), terms=128)
     border, *there = crossing(hexagon, five, alike, *ends, terms=terms)
+    six, five = (feature_norms(model.W.detach())[0] for model in there)
+    require(bool(six.std() < 1e-3), "norms of the hexagon", six.tolist(), "six equal ones")
+    require(int((five < 1e-3).sum()) == 1, "norms of the pentagon", five.tolist(), "five, and one that is 0")
     return border.item(), *there
+
+
+def shares_and_transitions(
+    p: Float64[Tensor, " setting"],
+    starts: int,
+    searched: int,
+    generators: tuple[torch.Generator, torch.Generator],
+    n_features: int = 6,
+) -> tuple[Float64[Tensor, " setting"], list[Transition]]:
+    """Share of the random starts for equal features in the plane that end within 10⁻³ of the lowest minima, at each
+    density p, and where the lowest go over into others.
+
+    The lowest by minima.search from `searched` starts, with the second of the generators. Raises ValueError as it does.
+    """
+    at = partial(alike, n_features=n_features)
+    random = descend(*at(p), 2, starts, generators[0], terms=64)
+    lowest = search(ReLUModel, *at(p), 2, searched, generators[1], rounds=1, terms=64)
+    share = success_rate(random.loss, lowest.best_loss, within=1e-3)
+    return share, transitions(lowest.best, p, at, terms=128)
 
 
 def norms_and_snaps(

@@ -113,6 +113,19 @@ def arrangement(W: Float[Tensor, "*instance hidden feature"], pairs: list[list[i
     return torch.where(lost > 0, dropped, names)
 
 
+def antipodal_share(
+    W: Float[Tensor, "start *setting hidden feature"], pairs: list[list[int]], beyond: float = MERGED
+) -> Float64[Tensor, "*setting"]:
+    """Share of the starts in which all pairs are antipodal, cosine below -beyond."""
+    return (pair_cosines(W, pairs) < -beyond).all(-1).double().mean(0)
+
+
+def sum_and_difference(W: Float[Tensor, "hidden feature"], pair: tuple[int, int] = (0, 1)) -> tuple[float, float]:
+    """Lengths with which W keeps (a + b)/√2 and (a - b)/√2 of a pair: 1 and 0 where the pair is merged."""
+    first, second = (W[:, i] / 2**0.5 for i in pair)
+    return (first + second).norm().item(), (first - second).norm().item()
+
+
 def partner_most_opposite(W: Float[Tensor, "*instance hidden feature"], pairs: list[list[int]]) -> float:
     """Share of the features whose most opposite feature, the lowest W_i · W_j, is the other one of their pair.
 
