@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from toymodels import local_bases, plots, polygons, sets
+from toymodels.models import ReLUModel
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
+from toymodels.training import Restarts
 
 
 @pytest.fixture(autouse=True)
@@ -134,11 +136,14 @@ def test_models_in_the_plane_are_turned_and_mirrored_for_comparison():
 def test_solutions_that_have_ended_are_not_drawn():
     found = polygons.perturb(polygons.by_density, polygons.ratios(3), terms=16)
     assert found.pentagon.alive[:, 0].tolist() == [False] + [True] * 6
-    runs = {"density": torch.full((4, 2), 0.01)}
-    figure = polygon_plots.perturbations({"density": found}, torch.tensor([0.2, 0.5]), runs)
+    r = torch.tensor([0.2, 0.5], dtype=torch.float64)
+    adam = Restarts(ReLUModel(5, 2, 2, generator=torch.Generator().manual_seed(0)), torch.ones(1, 2))
+    compared = polygons.compare(found, r, 3, torch.Generator().manual_seed(0), adam)
+    figure = polygon_plots.perturbations({"density": compared}, starts=2)
     *axes, key = figure.axes
     points = [len([line for line in ax.lines if line.get_marker() == "o"]) for ax in axes[:2]]
     assert points == [7 * 5, 6 * 5]
+    assert [len(line.get_xdata()) for line in axes[2].lines if line.get_label() == "runs"] == [2 * 2]
     names = [text.get_text() for text in axes[2].get_legend().get_texts()]
     assert names[:3] == ["pentagon", "digons", "runs"]
     assert [tick.get_text() for tick in key.get_yticklabels()] == ["0.1", "1", "10"]
@@ -154,8 +159,8 @@ def test_a_line_for_each_jump_of_each_number_of_features():
 
 def test_a_row_shows_as_many_minima_as_there_are():
     W = torch.tensor([[[1.0, 0, -1, 0], [0, 1, 0, -1]], [[1, -1, 0, 0], [0, 0, 1, -1]]]).double()
-    found = sets.PairMinima(W, [0.75, 0.25], torch.tensor([0.1, 0.2]).double(), sets.pair_cosines(W, [[0, 1]]), W)
-    axes = pair_plots.minima_rows({"pairs, dense": found, "pairs": found}).axes
+    found = sets.PairMinima(W, [0.75, 0.25], torch.tensor([0.1, 0.2]).double(), sets.pair_cosines(W, [[0, 1]]), 0, 0)
+    axes = pair_plots.minima_rows([found, found], ["pairs, dense", "pairs"]).axes
     titles = ["$L/p$ = 0.100\n75.0% of starts", "$L/p$ = 0.200\n25.0% of starts", "", "", ""]
     assert [ax.get_title() for ax in axes] == 2 * titles
     assert [ax.axison for ax in axes] == 2 * [True, True, False, False, False]
@@ -175,11 +180,11 @@ def test_a_column_shows_a_grid_and_who_finds_it(generator):
 
 def test_columns_of_grids_are_named_and_have_one_key(generator):
     grid = sets.pair_grid(2, 3, 2, generator)
-    labels = torch.full((len(grid.p),), int(sets.Arrangement.APART)), torch.full((len(grid.p),), 4)
-    figure = pair_plots.grid_columns({"two": grid, "three": grid}, labels)
+    figure = pair_plots.grid_columns({"two": grid, "three": grid})
     titles = ["two pairs in the plane: the optimum", "three pairs in the plane: the optimum"]
     assert [ax.get_title() for ax in figure.axes[:2]] == titles
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no pair merged", "a pair antipodal"]
+    shown = [pair_plots.ARRANGEMENT_NAMES[kind] for kind in sorted(set(grid.labels().tolist()))]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == shown
 
 
 def test_shares_of_merged_pairs_fill_the_panel():
@@ -201,8 +206,7 @@ def test_a_panel_for_each_optimiser_that_merges():
 
 
 def test_local_bases_are_shown_in_the_order_of_their_partners(generator):
-    p = torch.tensor([0.01, 0.1], dtype=torch.float64)
-    found = local_bases.find(p, 2, 0, generator, size=3)
+    found = local_bases.find([0.01, 0.1], 2, 0, generator, size=3)
     figure = pair_plots.local_bases(found, [0.1])
     gram = found.W[1].T @ found.W[1]
     order = local_bases.by_partner(found.W)[1]

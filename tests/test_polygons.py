@@ -56,19 +56,42 @@ def test_branches_cross_where_their_losses_do(by_density):
     torch.testing.assert_close(lowest, both.nan_to_num(torch.inf).min(0).values)
 
 
-def test_comparison_says_on_which_side_starts_end(by_density):
-    """Starts that all end as digons, then all as pentagons, at ratios on either side of the crossing."""
-    r = line(0.13, 0.8)
+def test_comparison_says_on_which_side_starts_end(by_density, generator):
+    """L-BFGS at ratios on either side of the crossing; the others all end as digons, or all as pentagons."""
+    r = line(0.15, 0.22, 0.9)
     five, two = polygons.pentagon(), polygons.two_digons()
-    runs = [tm.training.Restarts(tm.stack_models([model, model]), by_density.lowest(r)[None]) for model in (five, two)]
-    found = polygons.compare(by_density, r, *runs)
+    adam = [tm.training.Restarts(tm.stack_models([model] * 3), torch.zeros(1, 3)) for model in (five, two)]
+    found = polygons.compare(by_density, r, 12, generator, adam[0])
     assert found.crossing == pytest.approx(0.269, abs=1e-3)
     assert found.series < 1e-5
+    assert found.outlives == pytest.approx(by_density.until / found.crossing)
+    assert found.step == by_density.pentagon.largest_step()
+    assert found.loss.shape == (12, 3)
+    assert found.undercut < 5e-3
+    assert 0.15 <= found.half <= 0.9
+    assert found.half_adam == pytest.approx(0.15)
+    assert polygons.compare(by_density, r, 1, generator, adam[1]).half_adam == pytest.approx(0.9)
+
+
+def test_starts_that_end_in_the_higher_one_count_on_their_side(by_density, generator, monkeypatch):
+    two = tm.stack_models([polygons.two_digons()] * 2)
+    ends = tm.training.Restarts(two, by_density.lowest(line(0.13, 0.8))[None])
+    monkeypatch.setattr(polygons, "descend", lambda *_, **__: ends)
+    found = polygons.compare(by_density, line(0.13, 0.8), 1, generator, ends)
+    assert found.higher == (0, 1)  # digons above the crossing
     assert found.undercut == pytest.approx(0, abs=1e-12)
-    assert found.higher == (1, 0)  # the pentagon below the crossing
-    assert found.half == pytest.approx(0.13)
-    assert found.half_adam == pytest.approx(0.8)
-    assert polygons.compare(by_density, r, *runs[::-1]).higher == (0, 1)
+
+
+def test_weights_of_all_branches_have_names(by_density):
+    found = polygons.weights({"density": by_density})
+    assert list(found) == ["W_density_pentagon", "W_density_digons"]
+    assert torch.equal(found["W_density_digons"], by_density.digons.W[:, 0])
+
+
+def test_gap_of_the_digons_is_that_to_their_closed_form(by_density):
+    gap = by_density.digons.loss[:20, 0] / polygons.two_digons_loss(by_density.r[:20]) - 1
+    assert by_density.digons_gap() == pytest.approx(gap.abs().max().item())
+    assert 0 < by_density.digons_gap() < 0.01
 
 
 def test_angles_are_those_at_the_nearest_ratio(by_density):
@@ -84,6 +107,7 @@ def test_relation_of_norm_and_bias():
     assert found.printed == pytest.approx(0.8)
     assert found.full == pytest.approx(1.19)
     assert found.alone == polygons.lone_norm(found.norm, -0.25)
+    assert found.spread == pytest.approx(0, abs=1e-12)
 
 
 def test_starts_are_named_by_what_they_end_as():

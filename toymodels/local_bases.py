@@ -1,5 +1,6 @@
 """Local almost-orthogonal bases (paper, section 4): two sets of as many correlated features as there are dimensions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +98,10 @@ class LocalBases:
         """The setting whose density is nearest to p."""
         return int((self.p - p).abs().argmin())
 
+    def at(self, name: str, p: float) -> float:
+        """ratio, kept, within, across or alone at the setting nearest to p."""
+        return getattr(self, name)[self.nearest(p)].item()
+
     def turning(self, p: float, line: Float64[Tensor, " point"]) -> float:
         """Density on the line at which the best models nearest to p, followed, become lower: see turning_density."""
         straight = opposite_bases(1, self.best.n_features // 2)
@@ -104,12 +109,13 @@ class LocalBases:
 
 
 def find(
-    p: Float64[Tensor, " setting"], starts: int, rounds: int, generator: torch.Generator, size: int = SIZE, **settings
+    densities: Sequence[float], starts: int, rounds: int, generator: torch.Generator, size: int = SIZE, **settings
 ) -> LocalBases:
-    """The lowest minima for two sets of `size` features in as many dimensions, by minima.search at each density p.
+    """The lowest minima for two sets of `size` features in as many dimensions, by minima.search at each density.
 
     settings go to the search. Raises ValueError as it does.
     """
+    p = torch.tensor(densities, dtype=torch.float64)
     setting = two_sets(p, size)
     straight_loss = minimise(opposite_bases(len(p), size), *setting, iterations=0)
     found = search(ReLUModel, *setting, size, starts, generator, rounds=rounds, keep=3, **settings)

@@ -115,6 +115,11 @@ class Perturbation:
         """nearest_angle of feature 0 of the pentagon, at the ratio nearest to each of r."""
         return [nearest_angle(self.pentagon.W[int((self.r - value).abs().argmin()), 0]) for value in r]
 
+    def digons_gap(self) -> float:
+        """Largest relative deviation of the loss of the digons from two_digons_loss, by density at r < 1."""
+        below = self.r < 1
+        return (self.digons.loss[below, 0] / two_digons_loss(self.r[below]) - 1).abs().max().item()
+
 
 def perturb(at: Callable[[Tensor], Setting], r: Float64[Tensor, " ratio"], terms: int = 128) -> Perturbation:
     """Follow the pentagon and the two digons from r = 1, the middle of r, to both ends.
@@ -151,34 +156,60 @@ def half_pentagons(W: Float[Tensor, "start ratio hidden 5"], r: Float64[Tensor, 
 class Comparison:
     """The two branches of a Perturbation and where random starts end, see compare. Places are ratios r.
 
-    crossing, until: of the Perturbation. series: change of crossing from 128 to 512 terms. half, half_adam:
-    half_pentagons of the starts by L-BFGS and by Adam. circle: circle_correlation of the pentagon. undercut: largest
-    fraction by which a start by L-BFGS lies below the lower branch. higher: largest share of these starts that ends
-    in the higher of the two, at ratios below 0.8 crossing and at ratios above 1.2 crossing; 0 if there is none.
+    line: the Perturbation. r, loss: ratios of the starts by L-BFGS, and where these end. crossing, until: of the line.
+    series: change of crossing from 128 to 512 terms. half, half_adam: half_pentagons of the starts by L-BFGS and by
+    Adam. circle, step: circle_correlation and largest_step of the pentagon. undercut: largest fraction by which a start
+    by L-BFGS lies below the lower branch. higher: largest share of these starts that ends in the higher of the two, at
+    ratios below 0.8 crossing and at ratios above 1.2 crossing; 0 if there is none.
     """
 
+    line: Perturbation
+    r: Float64[Tensor, " some"]
+    loss: Float64[Tensor, "start some"]
     crossing: float
     series: float
     until: float
     half: float
     half_adam: float
     circle: float
+    step: float
     undercut: float
     higher: tuple[float, float]
 
+    @property
+    def outlives(self) -> float:
+        """The lowest r of the pentagon as a fraction of the r down to which it is the lower of the two."""
+        return self.until / self.crossing
 
-def compare(found: Perturbation, r: Float64[Tensor, " some"], exact: Restarts, adam: Restarts) -> Comparison:
-    """Where the two branches cross and where starts at the ratios r change sides: exact by L-BFGS, adam by Adam."""
+
+def weights(lines: dict[str, Perturbation]) -> dict[str, Float64[Tensor, "ratio hidden feature"]]:
+    """W along the branches of each kind of perturbation, by names such as W_density_pentagon."""
+    every = ((kind, *branch) for kind, found in lines.items() for branch in found.branches.items())
+    return {f"W_{kind}_{name}": branch.W[:, 0] for kind, name, branch in every}
+
+
+def compare(
+    found: Perturbation, r: Float64[Tensor, " some"], starts: int, generator: torch.Generator, adam: Restarts
+) -> Comparison:
+    """Where the two branches cross and where random starts at the ratios r change sides.
+
+    starts: by L-BFGS, from the generator. adam: others, by Adam, at the same ratios.
+    """
+    exact = descend(*found.at(r), 2, starts, generator, tolerance=1e-8, terms=64)
     border = found.crossing()
     pentagons, digons = ends_as(exact.W)
     higher = torch.where(r < 0.8 * border, pentagons, 0).max(), torch.where(r > 1.2 * border, digons, 0).max()
     return Comparison(
+        line=found,
+        r=r,
+        loss=exact.loss,
         crossing=border,
         series=abs(found.crossing(terms=128) - border),
         until=found.until,
         half=half_pentagons(exact.W, r),
         half_adam=half_pentagons(adam.W, r),
         circle=float(circle_correlation(found.pentagon)),
+        step=found.pentagon.largest_step(),
         undercut=(1 - exact.best_loss / found.lowest(r)).max().item(),
         higher=(higher[0].item(), higher[1].item()),
     )
@@ -208,20 +239,22 @@ def lone_norm(norm: float, bias: float) -> float:
 
 
 class Relation(NamedTuple):
-    """Norm and bias of equal features, and what the two are to each other, see relation."""
+    """Norm and bias of equal features, and what the two are to each other, see relation. spread: of the norms."""
 
     norm: float
     bias: float
     printed: float
     alone: float
     full: float
+    spread: float
 
 
 def relation(model: ReLUModel) -> Relation:
     """Norm and bias of the first feature, first instance; the norm of the relation that the paper prints, 1/(1 - b);
     the norm that would be best without the other features, see lone_norm; and the output at x = 1, ‖W‖² + b."""
-    norm, bias = feature_norms(model.W.detach())[0, 0].item(), model.b[0, 0].item()
-    return Relation(norm, bias, 1 / (1 - bias), lone_norm(norm, bias), norm**2 + bias)
+    norms = feature_norms(model.W.detach())[0]
+    norm, bias = norms[0].item(), model.b[0, 0].item()
+    return Relation(norm, bias, 1 / (1 - bias), lone_norm(norm, bias), norm**2 + bias, norms.std().item())
 
 
 def circle_correlation(branch: Branch) -> float:

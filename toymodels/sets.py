@@ -140,14 +140,25 @@ class PairMinima:
     """The different minima that random starts find for one law of the data, lowest first, see pair_minima.
 
     W [minimum, hidden, feature]. share: of the starts that end there. loss [minimum]: divided by the density.
-    cosines [minimum, pair]: see pair_cosines. all [start, hidden, feature]: where each start ends.
+    cosines [minimum, pair]: see pair_cosines. opposite: see partner_most_opposite, antipodal: antipodal_share of all
+    starts, beyond 0.99.
     """
 
     W: Float64[Tensor, "minimum hidden feature"]
     share: list[float]
     loss: Float64[Tensor, " minimum"]
     cosines: Float64[Tensor, "minimum pair"]
-    all: Float64[Tensor, "start hidden feature"]
+    opposite: float
+    antipodal: float
+
+    @property
+    def merged(self) -> Int[Tensor, " minimum"]:
+        """How many pairs have collapsed in each."""
+        return (self.cosines > MERGED).sum(-1)
+
+    def sum_and_difference(self) -> tuple[float, float]:
+        """sum_and_difference of the first pair in the lowest minimum."""
+        return sum_and_difference(self.W[0])
 
 
 def pair_minima(
@@ -159,7 +170,16 @@ def pair_minima(
     p = features.density[0, 0].item()
     first, share = distinct(found.loss[:, 0] + 1e-3 * p, 1e-3)
     W = found.models.W.detach()
-    return PairMinima(W[first], share, found.loss[first, 0] / p, pair_cosines(W[first], pairs), W)
+    opposite, antipodal = partner_most_opposite(W, pairs), antipodal_share(W, pairs, beyond=0.99).item()
+    return PairMinima(W[first], share, found.loss[first, 0] / p, pair_cosines(W[first], pairs), opposite, antipodal)
+
+
+def against_pca(
+    p: Float64[Tensor, " setting"], pairs: list[list[int]], starts: int, generator: torch.Generator, n_hidden: int = 2
+) -> Float64[Tensor, " setting"]:
+    """Lowest loss of random starts for pairs that are together, over pair_pca_loss, at each density p."""
+    found = descend(*together(p, pairs), n_hidden, starts, generator)
+    return found.best_loss / pair_pca_loss(p, len(pairs), n_hidden)
 
 
 def together(p: Float[Tensor, " setting"], pairs: list[list[int]]) -> Setting:
@@ -210,6 +230,11 @@ class PairGrid:
     best: ReLUModel
     lowest: Float64[Tensor, " cell"]
 
+    def labels(self) -> Int[Tensor, " cell"]:
+        """arrangement() of the best models."""
+        W = self.best.W.detach()
+        return arrangement(W, [[i, i + 1] for i in range(0, W.shape[-1], 2)])
+
     def grid(self, values: Float[Tensor, " cell"] | Int[Tensor, " cell"]) -> Float64[Tensor, "p c"]:
         """values of the cells as a square, NaN where p and c exclude each other."""
         square = torch.full((self.size, self.size), torch.nan, dtype=torch.float64)
@@ -258,11 +283,12 @@ def pair_grid(
     return PairGrid(p, c, size, loss, best, again.min(0).values)
 
 
-def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"]) -> tuple[float, float]:
-    """Share of the cells of two pairs whose arrangement, labels, is that of the lowest closed form, where this drops no
-    feature; and the largest fraction by which the lowest loss found lies below that of the closed forms, where it is
-    above 10⁻⁴."""
+def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"] | None = None) -> tuple[float, float]:
+    """Share of the cells of two pairs whose arrangement, grid.labels() or other labels, is that of the lowest closed
+    form, where this drops no feature; and the largest fraction by which the lowest loss found lies below that of the
+    closed forms, where it is above 10⁻⁴."""
     closed, expected = lowest_closed_form(grid.p, grid.c)
+    labels = grid.labels() if labels is None else labels
     kept = expected != Arrangement.MORE_DROPPED
     gain = 1 - grid.lowest / closed.clamp(min=1e-12)
     return (labels == expected)[kept].double().mean().item(), gain[grid.lowest > 1e-4].max().item()

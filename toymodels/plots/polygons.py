@@ -16,7 +16,7 @@ from torch import Tensor
 from toymodels.minima import Branch
 from toymodels.plots.base import TEXT_WIDTH
 from toymodels.plots.sets import plane, pointing_up
-from toymodels.polygons import Perturbation
+from toymodels.polygons import Comparison, Perturbation
 
 RATIOS, RATIO_COLOURS = Normalize(-1, 1), colormaps["viridis"]  # of log10 r
 BRANCH_COLOURS = {"pentagon": "#e66101", "digons": "#5e3c99"}
@@ -79,15 +79,15 @@ def perturbation_row(
     right.set_xlabel(f"relative {kind} $r$ of feature 0")
 
 
-def perturbations(lines: dict[str, Perturbation], tested: Tensor, runs: dict[str, Tensor], every: int = 1) -> Figure:
-    """A row for each kind of perturbation, see perturbation_row, and the key of the ratios.
+def perturbations(found: dict[str, Comparison], every: int = 1, starts: int = 40) -> Figure:
+    """A row for each kind of perturbation, see perturbation_row, with so many of the starts, and the key of the ratios.
 
-    runs: by kind, losses [start, ratio] of single runs at the tested ratios. every: of the ratios of the lines.
+    every: of the ratios of the lines.
     """
     size = {"figsize": (TEXT_WIDTH, 4.0), "width_ratios": [1, 1, 1.6]}
-    figure, axes = plt.subplots(len(lines), 3, squeeze=False, layout="constrained", **size)
-    for row, (kind, found) in zip(axes, lines.items(), strict=True):
-        perturbation_row(row, found, kind, tested, runs[kind], every=every)
+    figure, axes = plt.subplots(len(found), 3, squeeze=False, layout="constrained", **size)
+    for row, (kind, ends) in zip(axes, found.items(), strict=True):
+        perturbation_row(row, ends.line, kind, ends.r, ends.loss[:starts], every=every)
     ratio_key(figure, figure.axes[:-1])
     return figure
 

@@ -79,10 +79,10 @@ def minima_row(axes: np.ndarray, found: PairMinima) -> None:
         ax.axis("off")
 
 
-def minima_rows(seen: dict[str, PairMinima]) -> Figure:
+def minima_rows(seen: Sequence[PairMinima], names: Sequence[str]) -> Figure:
     """A row of at most five minima for each law of the data, see minima_row, with the name of the law."""
     figure, axes = plt.subplots(len(seen), 5, squeeze=False, figsize=(TEXT_WIDTH, 5.4), layout="constrained")
-    for row, (name, found) in zip(axes, seen.items(), strict=True):
+    for row, name, found in zip(axes, names, seen, strict=True):
         minima_row(row, found)
         row[0].set_ylabel(name.replace(", ", ",\n"), fontsize=7)
     return figure
@@ -154,10 +154,11 @@ def pair_border_names(ax: Axes) -> None:
         ax.annotate(words, place, ha="center", va="center", fontsize=8)
 
 
-def grid_columns(grids: dict[str, PairGrid], labels: Sequence[Tensor]) -> Figure:
-    """A grid_column for each number of pairs, a word, with labels [cell] each; the closed-form borders of two pairs in
-    the first column and the line of independence in the second, and the key of the arrangements."""
+def grid_columns(grids: dict[str, PairGrid]) -> Figure:
+    """A grid_column for each number of pairs, a word; the closed-form borders of two pairs in the first column and the
+    line of independence in the second, and the key of the arrangements."""
     figure, axes = plt.subplots(2, len(grids), figsize=(TEXT_WIDTH, 6.3), layout="constrained")
+    labels = [grid.labels() for grid in grids.values()]
     for column, (number, grid), names in zip(axes.T, grids.items(), labels, strict=True):
         image = grid_column(column, grid, names)
         column[0].set_title(f"{number} pairs in the plane: the optimum")
@@ -167,7 +168,7 @@ def grid_columns(grids: dict[str, PairGrid], labels: Sequence[Tensor]) -> Figure
     pair_border_names(axes[0, 0])
     axes[0, 1].plot([0, 2 / 3], [0, 2 / 3], color="black", lw=0.6, ls=":", zorder=4)  # independent
     figure.colorbar(image, ax=axes[1].tolist(), shrink=0.7, aspect=20, label="share of starts")
-    arrangement_key(figure, torch.cat(list(labels)).tolist())
+    arrangement_key(figure, torch.cat(labels).tolist())
     return figure
 
 
