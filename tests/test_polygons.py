@@ -168,10 +168,11 @@ def test_a_border_of_what_is_no_hexagon_is_refused():
 def test_the_lowest_of_six_go_over_from_the_hexagon_which_few_starts_find(generator):
     p = line(0.04, 0.1)
     again = torch.Generator().manual_seed(1)
-    share, (change, *_) = polygons.shares_and_transitions(p, 20, 12, (generator, again))
+    share, optimum, spread = polygons.hexagons(p, 20, 12, (generator, again))
     assert ((share >= 0) & (share <= 1)).all()
-    assert 0.04 < change.x < 0.1
-    assert tm.feature_norms(change.before.W.detach()).std() < 1e-2
+    assert 0.04 < optimum < 0.1
+    assert spread < 1e-2
+    assert np.isnan(polygons.hexagons(line(0.04, 0.041), 2, 12, (generator, again))[1:]).all()
 
 
 def test_five_features_are_easy_in_the_plane(generator):

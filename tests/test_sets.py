@@ -72,6 +72,8 @@ def test_grid_finds_the_closed_forms_where_they_are_far_apart(generator):
     assert names[1, 0] == Arrangement.ANTIPODAL  # p = 3/8, c = 1/8
     assert names[2, 3] == Arrangement.TWO_MERGED  # p = 5/8, c = 7/8
     assert names[3, 0].isnan()  # p = 7/8 with c = 1/8 does not exist
+    assert grid.all_apart(0.25, 0.75)
+    assert not grid.all_apart(0.7, 0.75)
     assert torch.equal(grid.labels(), sets.arrangement(grid.best.W.detach(), PAIRS))
     assert (grid.lowest <= grid.loss.min(0).values * (1 + 1e-6)).all()
     closed = torch.stack(list(sets.pair_losses(grid.p, grid.c).values())).min(0).values
@@ -96,7 +98,7 @@ def test_pca_keeps_the_sums_of_as_many_pairs_as_there_are_dimensions():
 
 
 def test_starts_for_pairs_come_down_to_what_pca_has_where_they_are_dense(generator):
-    ratio = sets.against_pca(torch.tensor([0.3, 0.99], dtype=torch.float64), PAIRS, 8, generator, n_hidden=1)
+    ratio = sets.against_pca([0.3, 0.99], PAIRS, 8, generator, n_hidden=1)
     assert ratio[0] < 0.99
     assert ratio[1] == pytest.approx(1, abs=0.01)
 

@@ -19,7 +19,6 @@ from toymodels.metrics import cosines, feature_norms, represented
 from toymodels.minima import (
     Branch,
     Setting,
-    Transition,
     crossing,
     descend,
     follow_outward,
@@ -45,6 +44,9 @@ def by_importance(r: Float64[Tensor, " setting"], n_features: int = 5) -> Settin
     importance = torch.ones(len(r), n_features, dtype=torch.float64)
     importance[:, 0] = r
     return SparseFeatures(n_features, torch.full((len(r),), DENSITY, dtype=torch.float64)), importance
+
+
+KINDS = {"density": by_density, "importance": by_importance}  # in which feature 0 is perturbed
 
 
 def alike(p: Float64[Tensor, " setting"], n_features: int = 6) -> Setting:
@@ -285,15 +287,16 @@ def hexagon_border(low: float, high: float, terms: int = 512) -> tuple[float, Re
     return border.item(), *there
 
 
-def shares_and_transitions(
+def hexagons(
     p: Float64[Tensor, " setting"],
     starts: int,
     searched: int,
     generators: tuple[torch.Generator, torch.Generator],
     n_features: int = 6,
-) -> tuple[Float64[Tensor, " setting"], list[Transition]]:
+) -> tuple[Float64[Tensor, " setting"], float, float]:
     """Share of the random starts for equal features in the plane that end within 10⁻³ of the lowest minima, at each
-    density p, and where the lowest go over into others.
+    density p; the density of the first transition between the lowest; and the standard deviation of the norms of what
+    they leave there, 0 for a regular hexagon. Both are NaN if there is no transition.
 
     The lowest by minima.search from `searched` starts, with the second of the generators. Raises ValueError as it does.
     """
@@ -301,7 +304,10 @@ def shares_and_transitions(
     random = descend(*at(p), 2, starts, generators[0], terms=64)
     lowest = search(ReLUModel, *at(p), 2, searched, generators[1], rounds=1, terms=64)
     share = success_rate(random.loss, lowest.best_loss, within=1e-3)
-    return share, transitions(lowest.best, p, at, terms=128)
+    changes = transitions(lowest.best, p, at, terms=128)
+    if not changes:
+        return share, torch.nan, torch.nan
+    return share, changes[0].x, feature_norms(changes[0].before.W.detach()).std().item()
 
 
 def norms_and_snaps(

@@ -1,6 +1,7 @@
 """Sets of features in few dimensions (paper, section 4): closed forms for two pairs, names of what pairs do, and the
 lowest minima over density and correlation."""
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import IntEnum
@@ -175,9 +176,10 @@ def pair_minima(
 
 
 def against_pca(
-    p: Float64[Tensor, " setting"], pairs: list[list[int]], starts: int, generator: torch.Generator, n_hidden: int = 2
+    densities: Sequence[float], pairs: list[list[int]], starts: int, generator: torch.Generator, n_hidden: int = 2
 ) -> Float64[Tensor, " setting"]:
-    """Lowest loss of random starts for pairs that are together, over pair_pca_loss, at each density p."""
+    """Lowest loss of random starts for pairs that are together, over pair_pca_loss, at each of the densities."""
+    p = torch.tensor(densities, dtype=torch.float64)
     found = descend(*together(p, pairs), n_hidden, starts, generator)
     return found.best_loss / pair_pca_loss(p, len(pairs), n_hidden)
 
@@ -234,6 +236,10 @@ class PairGrid:
         """arrangement() of the best models."""
         W = self.best.W.detach()
         return arrangement(W, [[i, i + 1] for i in range(0, W.shape[-1], 2)])
+
+    def all_apart(self, p: float, c: float) -> bool:
+        """Whether nothing is merged, antipodal or dropped at densities below p with correlations above c."""
+        return bool((self.labels()[(self.p < p) & (self.c > c)] == Arrangement.APART).all())
 
     def grid(self, values: Float[Tensor, " cell"] | Int[Tensor, " cell"]) -> Float64[Tensor, "p c"]:
         """values of the cells as a square, NaN where p and c exclude each other."""
