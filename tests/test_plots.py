@@ -10,6 +10,7 @@ from toymodels import (
     borders,
     explorer,
     geometry,
+    local_bases,
     metrics,
     neurons,
     plots,
@@ -18,6 +19,7 @@ from toymodels import (
     staircase,
     vulnerability,
 )
+from toymodels.models import ReLUModel
 from toymodels.plots import absolute as absolute_plots
 from toymodels.plots import attacks as attack_plots
 from toymodels.plots import dynamics, features, phases
@@ -26,6 +28,7 @@ from toymodels.plots import neurons as neuron_plots
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
+from toymodels.training import Restarts
 
 
 @pytest.fixture(autouse=True)
@@ -174,36 +177,37 @@ def test_models_in_the_plane_are_turned_and_mirrored_for_comparison():
 
 
 def test_solutions_that_have_ended_are_not_drawn():
-    figure, axes = plt.subplots(1, 3)
     found = polygons.perturb(polygons.by_density, polygons.ratios(3), terms=16)
     assert found.pentagon.alive[:, 0].tolist() == [False] + [True] * 6
-    runs = torch.full((4, 2), 0.01)
-    polygon_plots.perturbation_row(axes, found, "density", torch.tensor([0.2, 0.5]), runs)
+    r = torch.tensor([0.2, 0.5], dtype=torch.float64)
+    adam = Restarts(ReLUModel(5, 2, 2, generator=torch.Generator().manual_seed(0)), torch.ones(1, 2))
+    compared = polygons.compare(found, r, 3, torch.Generator().manual_seed(0), adam)
+    figure = polygon_plots.perturbations({"density": compared}, starts=2)
+    *axes, key = figure.axes
     points = [len([line for line in ax.lines if line.get_marker() == "o"]) for ax in axes[:2]]
     assert points == [7 * 5, 6 * 5]
+    assert [len(line.get_xdata()) for line in axes[2].lines if line.get_label() == "runs"] == [2 * 2]
     names = [text.get_text() for text in axes[2].get_legend().get_texts()]
     assert names[:3] == ["pentagon", "digons", "runs"]
-    bar = polygon_plots.ratio_key(figure, axes.tolist())
-    assert [tick.get_text() for tick in bar.ax.get_yticklabels()] == ["0.1", "1", "10"]
+    assert [tick.get_text() for tick in key.get_yticklabels()] == ["0.1", "1", "10"]
 
 
 def test_a_line_for_each_jump_of_each_number_of_features():
-    _, ax = plt.subplots()
     r, norm = torch.tensor([0.1, 1.0, 10.0]), torch.tensor([0.0, 1.0, 1.0])
-    polygon_plots.norms_and_snaps(ax, r, {6: (norm, []), 7: (norm, [0.3, 0.4])})
+    (ax,) = polygon_plots.norms_and_snaps(r, {6: (norm, []), 7: (norm, [0.3, 0.4])}).axes
     dotted = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
     assert dotted == [0.3, 0.4]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["$n$ = 6", "$n$ = 7"]
 
 
 def test_a_row_shows_as_many_minima_as_there_are():
-    _, axes = plt.subplots(1, 3)
     W = torch.tensor([[[1.0, 0, -1, 0], [0, 1, 0, -1]], [[1, -1, 0, 0], [0, 0, 1, -1]]]).double()
-    found = sets.PairMinima(W, [0.75, 0.25], torch.tensor([0.1, 0.2]).double(), sets.pair_cosines(W, [[0, 1]]), W)
-    pair_plots.minima_row(axes, found)
-    titles = ["$L/p$ = 0.100\n75.0% of starts", "$L/p$ = 0.200\n25.0% of starts", ""]
-    assert [ax.get_title() for ax in axes] == titles
-    assert [ax.axison for ax in axes] == [True, True, False]
+    found = sets.PairMinima(W, [0.75, 0.25], torch.tensor([0.1, 0.2]).double(), sets.pair_cosines(W, [[0, 1]]), 0, 0)
+    axes = pair_plots.minima_rows([found, found], ["pairs, dense", "pairs"]).axes
+    titles = ["$L/p$ = 0.100\n75.0% of starts", "$L/p$ = 0.200\n25.0% of starts", "", "", ""]
+    assert [ax.get_title() for ax in axes] == 2 * titles
+    assert [ax.axison for ax in axes] == 2 * [True, True, False, False, False]
+    assert [axes[k].get_ylabel() for k in (0, 5)] == ["pairs,\ndense", "pairs"]
 
 
 def test_a_column_shows_a_grid_and_who_finds_it(generator):
@@ -217,6 +221,15 @@ def test_a_column_shows_a_grid_and_who_finds_it(generator):
     assert len(axes[0].texts) == 4
 
 
+def test_columns_of_grids_are_named_and_have_one_key(generator):
+    grid = sets.pair_grid(2, 3, 2, generator)
+    figure = pair_plots.grid_columns({"two": grid, "three": grid})
+    titles = ["two pairs in the plane: the optimum", "three pairs in the plane: the optimum"]
+    assert [ax.get_title() for ax in figure.axes[:2]] == titles
+    shown = [pair_plots.ARRANGEMENT_NAMES[kind] for kind in sorted(set(grid.labels().tolist()))]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == shown
+
+
 def test_shares_of_merged_pairs_fill_the_panel():
     _, ax = plt.subplots()
     merged = torch.tensor([[0, 1, 3], [0, 2, 3]])
@@ -225,6 +238,24 @@ def test_shares_of_merged_pairs_fill_the_panel():
     tops = [area.get_paths()[0].vertices[:, 1].max() for area in areas]
     assert tops == [1, 1, 1, 1]
     assert [line.get_xdata()[0] for line in ax.lines] == [0.15, 0.25]
+
+
+def test_a_panel_for_each_optimiser_that_merges():
+    merged = torch.tensor([[0, 1, 3], [0, 2, 3]])
+    figure = pair_plots.merged_panels(torch.tensor([0.1, 0.2, 0.3]), {"A": merged, "B": merged}, {1: 0.15}.values())
+    assert [ax.get_title() for ax in figure.axes] == ["where A ends", "where B ends"]
+    assert [len(ax.lines) for ax in figure.axes] == [1, 1]
+    assert len(figure.legends[0].get_texts()) == 4
+
+
+def test_local_bases_are_shown_in_the_order_of_their_partners(generator):
+    found = local_bases.find([0.01, 0.1], 2, 0, generator, size=3)
+    figure = pair_plots.local_bases(found, [0.1])
+    gram = found.W[1].T @ found.W[1]
+    order = local_bases.by_partner(found.W)[1]
+    image = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(image, gram[order][:, order].numpy())
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["$p$ = 0.1", ""]
 
 
 def test_losses_are_shown_per_density():

@@ -56,6 +56,60 @@ def test_branches_cross_where_their_losses_do(by_density):
     torch.testing.assert_close(lowest, both.nan_to_num(torch.inf).min(0).values)
 
 
+def test_comparison_says_on_which_side_starts_end(by_density, generator):
+    """L-BFGS at ratios on either side of the crossing; the others all end as digons, or all as pentagons."""
+    r = line(0.15, 0.22, 0.9)
+    five, two = polygons.pentagon(), polygons.two_digons()
+    adam = [tm.training.Restarts(tm.stack_models([model] * 3), torch.zeros(1, 3)) for model in (five, two)]
+    found = polygons.compare(by_density, r, 12, generator, adam[0])
+    assert found.crossing == pytest.approx(0.269, abs=1e-3)
+    assert found.series < 1e-5
+    assert found.outlives == pytest.approx(by_density.until / found.crossing)
+    assert found.step == by_density.pentagon.largest_step()
+    assert found.loss.shape == (12, 3)
+    assert found.undercut < 5e-3
+    assert 0.15 <= found.half <= 0.9
+    assert found.half_adam == pytest.approx(0.15)
+    assert polygons.compare(by_density, r, 1, generator, adam[1]).half_adam == pytest.approx(0.9)
+
+
+def test_starts_that_end_in_the_higher_one_count_on_their_side(by_density, generator, monkeypatch):
+    two = tm.stack_models([polygons.two_digons()] * 2)
+    ends = tm.training.Restarts(two, by_density.lowest(line(0.13, 0.8))[None])
+    monkeypatch.setattr(polygons, "descend", lambda *_, **__: ends)
+    found = polygons.compare(by_density, line(0.13, 0.8), 1, generator, ends)
+    assert found.higher == (0, 1)  # digons above the crossing
+    assert found.undercut == pytest.approx(0, abs=1e-12)
+
+
+def test_weights_of_all_branches_have_names(by_density):
+    found = polygons.weights({"density": by_density})
+    assert list(found) == ["W_density_pentagon", "W_density_digons"]
+    assert torch.equal(found["W_density_digons"], by_density.digons.W[:, 0])
+
+
+def test_gap_of_the_digons_is_that_to_their_closed_form(by_density):
+    gap = by_density.digons.loss[:20, 0] / polygons.two_digons_loss(by_density.r[:20]) - 1
+    assert by_density.digons_gap() == pytest.approx(gap.abs().max().item())
+    assert 0 < by_density.digons_gap() < 0.01
+
+
+def test_angles_are_those_at_the_nearest_ratio(by_density):
+    same, dense = by_density.angles([1.01, 12])
+    assert same == pytest.approx(72, abs=1e-3)
+    assert dense == pytest.approx(polygons.nearest_angle(by_density.pentagon.W[-1, 0]))
+
+
+def test_relation_of_norm_and_bias():
+    W = 1.2 * polygon(5)
+    found = polygons.relation(tm.ReLUModel.from_weights(W, torch.full((5,), -0.25).double()))
+    assert found.norm == pytest.approx(1.2)
+    assert found.printed == pytest.approx(0.8)
+    assert found.full == pytest.approx(1.19)
+    assert found.alone == polygons.lone_norm(found.norm, -0.25)
+    assert found.spread == pytest.approx(0, abs=1e-12)
+
+
 def test_starts_are_named_by_what_they_end_as():
     W = torch.stack([polygons.pentagon().W[0], polygons.two_digons().W[0], torch.zeros(2, 5).double()]).detach()
     others = W[1][:, [1, 0, 2, 3, 4]]  # drops feature 1 and keeps 0
@@ -104,6 +158,21 @@ def test_hexagon_and_pentagon_cost_the_same_at_their_border():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert tm.represented(hexagon.W).sum() == 6
     assert tm.represented(five.W).sum() == 5
+
+
+def test_a_border_of_what_is_no_hexagon_is_refused():
+    with pytest.raises(ValueError, match="norms of the hexagon"):
+        polygons.hexagon_border(0.2, 0.3, terms=16)
+
+
+def test_the_lowest_of_six_go_over_from_the_hexagon_which_few_starts_find(generator):
+    p = line(0.04, 0.1)
+    again = torch.Generator().manual_seed(1)
+    share, optimum, spread = polygons.hexagons(p, 20, 12, (generator, again))
+    assert ((share >= 0) & (share <= 1)).all()
+    assert 0.04 < optimum < 0.1
+    assert spread < 1e-2
+    assert np.isnan(polygons.hexagons(line(0.04, 0.041), 2, 12, (generator, again))[1:]).all()
 
 
 def test_five_features_are_easy_in_the_plane(generator):

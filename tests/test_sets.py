@@ -72,6 +72,9 @@ def test_grid_finds_the_closed_forms_where_they_are_far_apart(generator):
     assert names[1, 0] == Arrangement.ANTIPODAL  # p = 3/8, c = 1/8
     assert names[2, 3] == Arrangement.TWO_MERGED  # p = 5/8, c = 7/8
     assert names[3, 0].isnan()  # p = 7/8 with c = 1/8 does not exist
+    assert grid.all_apart(0.25, 0.75)
+    assert not grid.all_apart(0.7, 0.75)
+    assert torch.equal(grid.labels(), sets.arrangement(grid.best.W.detach(), PAIRS))
     assert (grid.lowest <= grid.loss.min(0).values * (1 + 1e-6)).all()
     closed = torch.stack(list(sets.pair_losses(grid.p, grid.c).values())).min(0).values
     assert (grid.lowest <= closed * (1 + 1e-4)).all()
@@ -94,10 +97,29 @@ def test_pca_keeps_the_sums_of_as_many_pairs_as_there_are_dimensions():
         sets.pair_pca_loss(p, 3, 4)
 
 
+def test_starts_for_pairs_come_down_to_what_pca_has_where_they_are_dense(generator):
+    ratio = sets.against_pca([0.3, 0.99], PAIRS, 8, generator, n_hidden=1)
+    assert ratio[0] < 0.99
+    assert ratio[1] == pytest.approx(1, abs=0.01)
+
+
 def test_partners_most_opposite_are_counted():
     W = torch.tensor([WEIGHTS["antipodal"], WEIGHTS["orthogonal"]], dtype=torch.float64)
     assert sets.partner_most_opposite(W[:1], PAIRS) == 1
     assert sets.partner_most_opposite(W, PAIRS) == 0.5
+
+
+def test_starts_count_where_all_pairs_are_antipodal():
+    W = torch.tensor([WEIGHTS["antipodal"], WEIGHTS["orthogonal"], WEIGHTS["merged"]], dtype=torch.float64)
+    one = W[0] + torch.tensor([[0, 0, 0, 0], [0, 0, 0, 2.0]])  # only the first pair
+    shares = sets.antipodal_share(torch.stack([W, W[[1, 1, 0]], torch.stack([W[0], one, W[0]])]), PAIRS, beyond=0.99)
+    torch.testing.assert_close(shares, torch.tensor([2 / 3, 0, 2 / 3], dtype=torch.float64))
+
+
+def test_a_merged_pair_keeps_its_sum_and_loses_its_difference():
+    merged, apart = (torch.tensor(WEIGHTS[name], dtype=torch.float64) for name in ("merged", "antipodal"))
+    assert sets.sum_and_difference(merged, (0, 1)) == pytest.approx((1, 0))
+    assert sets.sum_and_difference(apart, (2, 3)) == pytest.approx((0, 2**0.5))
 
 
 def test_minima_of_pairs_come_lowest_first_with_their_shares(generator):
@@ -107,8 +129,10 @@ def test_minima_of_pairs_come_lowest_first_with_their_shares(generator):
     assert (found.loss.diff() > 0).all()
     assert found.loss[0].abs() < 1e-4
     assert (found.cosines[0] < -0.99).all()
-    antipodal = (sets.pair_cosines(found.all, PAIRS) < -0.99).all(-1).double().mean().item()
-    assert found.share[0] == pytest.approx(antipodal)
+    assert found.share[0] == pytest.approx(found.antipodal)
+    assert found.merged[0] == 0
+    assert found.opposite >= found.antipodal
+    assert found.sum_and_difference() == sets.sum_and_difference(found.W[0])
 
 
 def test_pairs_that_are_on_together_merge_near_a_quarter(generator):
@@ -129,6 +153,7 @@ def test_labels_are_compared_with_the_closed_forms_where_these_drop_nothing(gene
     closed, expected = sets.lowest_closed_form(grid.p, grid.c)
     agree, gain = sets.against_closed_forms(grid, expected)
     assert agree == 1
+    assert sets.against_closed_forms(grid) == sets.against_closed_forms(grid, grid.labels())
     assert gain == pytest.approx((1 - grid.lowest / closed).max().item())
     kept = expected != Arrangement.MORE_DROPPED
     agree, _ = sets.against_closed_forms(grid, torch.where(kept, -1, expected))

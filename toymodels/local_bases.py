@@ -1,13 +1,17 @@
 """Local almost-orthogonal bases (paper, section 4): two sets of as many correlated features as there are dimensions."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from toymodels.checks import count
 from toymodels.data import CorrelatedFeatures, SparseFeatures
-from toymodels.minima import Setting, follow
+from toymodels.metrics import represented
+from toymodels.minima import Setting, follow, minimise, search
 from toymodels.models import ReLUModel
 from toymodels.population import population_loss
 
@@ -66,3 +70,56 @@ def turning_density(bent: ReLUModel, straight: ReLUModel, p: Float64[Tensor, " s
     last = int((gap >= 0).nonzero()[-1])
     ahead = min(last + 1, len(gap) - 1)
     return float(np.interp(0, -gap[[last, ahead]], p[[last, ahead]]))
+
+
+@dataclass(frozen=True)
+class LocalBases:
+    """Lowest minima for two sets over their density p, see find.
+
+    loss: of the best models found; straight_loss: of W = (I, -I) as it is; ratio: the first over the second. kept: how
+    many features are represented. within, across: see blocks. alone: see lost_alone. All [setting].
+    """
+
+    p: Float64[Tensor, " setting"]
+    best: ReLUModel
+    loss: Float64[Tensor, " setting"]
+    straight_loss: Float64[Tensor, " setting"]
+    ratio: Float64[Tensor, " setting"]
+    kept: Int[Tensor, " setting"]
+    within: Float64[Tensor, " setting"]
+    across: Float64[Tensor, " setting"]
+    alone: Float64[Tensor, " setting"]
+
+    @property
+    def W(self) -> Float64[Tensor, "setting hidden feature"]:
+        return self.best.W.detach()
+
+    def nearest(self, p: float) -> int:
+        """The setting whose density is nearest to p."""
+        return int((self.p - p).abs().argmin())
+
+    def at(self, name: str, p: float) -> float:
+        """ratio, kept, within, across or alone at the setting nearest to p."""
+        return getattr(self, name)[self.nearest(p)].item()
+
+    def turning(self, p: float, line: Float64[Tensor, " point"]) -> float:
+        """Density on the line at which the best models nearest to p, followed, become lower: see turning_density."""
+        straight = opposite_bases(1, self.best.n_features // 2)
+        return turning_density(self.best.select([self.nearest(p)]), straight, line)
+
+
+def find(
+    densities: Sequence[float], starts: int, rounds: int, generator: torch.Generator, size: int = SIZE, **settings
+) -> LocalBases:
+    """The lowest minima for two sets of `size` features in as many dimensions, by minima.search at each density.
+
+    settings go to the search. Raises ValueError as it does.
+    """
+    p = torch.tensor(densities, dtype=torch.float64)
+    setting = two_sets(p, size)
+    straight_loss = minimise(opposite_bases(len(p), size), *setting, iterations=0)
+    found = search(ReLUModel, *setting, size, starts, generator, rounds=rounds, keep=3, **settings)
+    best, loss = found.best, found.best_loss
+    W = best.W.detach()
+    blocked, kept = blocks(W), represented(W).sum(-1)
+    return LocalBases(p, best, loss, straight_loss, loss / straight_loss, kept, *blocked, lost_alone(best))

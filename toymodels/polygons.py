@@ -1,9 +1,10 @@
 """Polygons of features in the plane (paper, section 4): five features one of which is perturbed, between a pentagon and
 two digons; six features, between a hexagon and a pentagon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +12,22 @@ from jaxtyping import Float, Float64
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from toymodels.checks import require
 from toymodels.data import SparseFeatures
 from toymodels.geometry import polygon
 from toymodels.metrics import cosines, feature_norms, represented
-from toymodels.minima import Branch, Setting, crossing, descend, follow_outward, relax, search, transitions
+from toymodels.minima import (
+    Branch,
+    Setting,
+    crossing,
+    descend,
+    follow_outward,
+    relax,
+    search,
+    transitions,
+)
 from toymodels.models import ReLUModel
-from toymodels.training import half_way, success_rate
+from toymodels.training import Restarts, half_way, success_rate
 
 DENSITY = 0.05  # of the features that are not perturbed
 
@@ -33,6 +44,9 @@ def by_importance(r: Float64[Tensor, " setting"], n_features: int = 5) -> Settin
     importance = torch.ones(len(r), n_features, dtype=torch.float64)
     importance[:, 0] = r
     return SparseFeatures(n_features, torch.full((len(r),), DENSITY, dtype=torch.float64)), importance
+
+
+KINDS = {"density": by_density, "importance": by_importance}  # in which feature 0 is perturbed
 
 
 def alike(p: Float64[Tensor, " setting"], n_features: int = 6) -> Setting:
@@ -99,6 +113,15 @@ class Perturbation:
         lower = torch.stack(losses).min(0).values
         return torch.from_numpy(np.interp(np.log(r.numpy()), np.log(self.r.numpy()), lower.numpy()))
 
+    def angles(self, r: Sequence[float]) -> list[float]:
+        """nearest_angle of feature 0 of the pentagon, at the ratio nearest to each of r."""
+        return [nearest_angle(self.pentagon.W[int((self.r - value).abs().argmin()), 0]) for value in r]
+
+    def digons_gap(self) -> float:
+        """Largest relative deviation of the loss of the digons from two_digons_loss, by density at r < 1."""
+        below = self.r < 1
+        return (self.digons.loss[below, 0] / two_digons_loss(self.r[below]) - 1).abs().max().item()
+
 
 def perturb(at: Callable[[Tensor], Setting], r: Float64[Tensor, " ratio"], terms: int = 128) -> Perturbation:
     """Follow the pentagon and the two digons from r = 1, the middle of r, to both ends.
@@ -131,6 +154,69 @@ def half_pentagons(W: Float[Tensor, "start ratio hidden 5"], r: Float64[Tensor, 
     return half_way(pentagons / (pentagons + digons).clamp(min=1e-9), r, log=True)
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The two branches of a Perturbation and where random starts end, see compare. Places are ratios r.
+
+    line: the Perturbation. r, loss: ratios of the starts by L-BFGS, and where these end. crossing, until: of the line.
+    series: change of crossing from 128 to 512 terms. half, half_adam: half_pentagons of the starts by L-BFGS and by
+    Adam. circle, step: circle_correlation and largest_step of the pentagon. undercut: largest fraction by which a start
+    by L-BFGS lies below the lower branch. higher: largest share of these starts that ends in the higher of the two, at
+    ratios below 0.8 crossing and at ratios above 1.2 crossing; 0 if there is none.
+    """
+
+    line: Perturbation
+    r: Float64[Tensor, " some"]
+    loss: Float64[Tensor, "start some"]
+    crossing: float
+    series: float
+    until: float
+    half: float
+    half_adam: float
+    circle: float
+    step: float
+    undercut: float
+    higher: tuple[float, float]
+
+    @property
+    def outlives(self) -> float:
+        """The lowest r of the pentagon as a fraction of the r down to which it is the lower of the two."""
+        return self.until / self.crossing
+
+
+def weights(lines: dict[str, Perturbation]) -> dict[str, Float64[Tensor, "ratio hidden feature"]]:
+    """W along the branches of each kind of perturbation, by names such as W_density_pentagon."""
+    every = ((kind, *branch) for kind, found in lines.items() for branch in found.branches.items())
+    return {f"W_{kind}_{name}": branch.W[:, 0] for kind, name, branch in every}
+
+
+def compare(
+    found: Perturbation, r: Float64[Tensor, " some"], starts: int, generator: torch.Generator, adam: Restarts
+) -> Comparison:
+    """Where the two branches cross and where random starts at the ratios r change sides.
+
+    starts: by L-BFGS, from the generator. adam: others, by Adam, at the same ratios.
+    """
+    exact = descend(*found.at(r), 2, starts, generator, tolerance=1e-8, terms=64)
+    border = found.crossing()
+    pentagons, digons = ends_as(exact.W)
+    higher = torch.where(r < 0.8 * border, pentagons, 0).max(), torch.where(r > 1.2 * border, digons, 0).max()
+    return Comparison(
+        line=found,
+        r=r,
+        loss=exact.loss,
+        crossing=border,
+        series=abs(found.crossing(terms=128) - border),
+        until=found.until,
+        half=half_pentagons(exact.W, r),
+        half_adam=half_pentagons(adam.W, r),
+        circle=float(circle_correlation(found.pentagon)),
+        step=found.pentagon.largest_step(),
+        undercut=(1 - exact.best_loss / found.lowest(r)).max().item(),
+        higher=(higher[0].item(), higher[1].item()),
+    )
+
+
 def success(n_features: int, n_hidden: int, starts: int, generator: torch.Generator) -> float:
     """Share of the random starts for equal features of density DENSITY that end within 1 % of the lowest loss."""
     found = descend(SparseFeatures(n_features, DENSITY), torch.ones(n_features), n_hidden, starts, generator)
@@ -154,6 +240,25 @@ def lone_norm(norm: float, bias: float) -> float:
     return (1 - 1.5 * bias * (1 - begins**2) / (1 - begins**3)) ** 0.5
 
 
+class Relation(NamedTuple):
+    """Norm and bias of equal features, and what the two are to each other, see relation. spread: of the norms."""
+
+    norm: float
+    bias: float
+    printed: float
+    alone: float
+    full: float
+    spread: float
+
+
+def relation(model: ReLUModel) -> Relation:
+    """Norm and bias of the first feature, first instance; the norm of the relation that the paper prints, 1/(1 - b);
+    the norm that would be best without the other features, see lone_norm; and the output at x = 1, ‖W‖² + b."""
+    norms = feature_norms(model.W.detach())[0]
+    norm, bias = norms[0].item(), model.b[0, 0].item()
+    return Relation(norm, bias, 1 / (1 - bias), lone_norm(norm, bias), norm**2 + bias, norms.std().item())
+
+
 def circle_correlation(branch: Branch) -> float:
     """Spearman's correlation, over all features along a branch of one line, of ‖W_i‖ - 1, the distance from the circle,
     with positive interference, the sum of W_i · W_j over the others j where it is positive."""
@@ -167,6 +272,7 @@ def hexagon_border(low: float, high: float, terms: int = 512) -> tuple[float, Re
     """Density of six equal features at which a hexagon costs as much as a pentagon without the sixth, and both there.
 
     low: where the hexagon is a minimum and the lower one; high: where the pentagon is. terms: of the crossing.
+    Raises ValueError if what is there is not a regular hexagon and a pentagon without the sixth.
     """
     hexagon = ReLUModel.from_weights(1.2 * polygon(6), torch.full((6,), -0.2).double())
     W = torch.cat([polygon(5), torch.zeros(2, 1)], 1)
@@ -175,7 +281,33 @@ def hexagon_border(low: float, high: float, terms: int = 512) -> tuple[float, Re
     for model, p in zip((hexagon, five), ends, strict=True):
         relax(model, *alike(p), terms=128)
     border, *there = crossing(hexagon, five, alike, *ends, terms=terms)
+    six, five = (feature_norms(model.W.detach())[0] for model in there)
+    require(bool(six.std() < 1e-3), "norms of the hexagon", six.tolist(), "six equal ones")
+    require(int((five < 1e-3).sum()) == 1, "norms of the pentagon", five.tolist(), "five, and one that is 0")
     return border.item(), *there
+
+
+def hexagons(
+    p: Float64[Tensor, " setting"],
+    starts: int,
+    searched: int,
+    generators: tuple[torch.Generator, torch.Generator],
+    n_features: int = 6,
+) -> tuple[Float64[Tensor, " setting"], float, float]:
+    """Share of the random starts for equal features in the plane that end within 10⁻³ of the lowest minima, at each
+    density p; the density of the first transition between the lowest; and the standard deviation of the norms of what
+    they leave there, 0 for a regular hexagon. Both are NaN if there is no transition.
+
+    The lowest by minima.search from `searched` starts, with the second of the generators. Raises ValueError as it does.
+    """
+    at = partial(alike, n_features=n_features)
+    random = descend(*at(p), 2, starts, generators[0], terms=64)
+    lowest = search(ReLUModel, *at(p), 2, searched, generators[1], rounds=1, terms=64)
+    share = success_rate(random.loss, lowest.best_loss, within=1e-3)
+    changes = transitions(lowest.best, p, at, terms=128)
+    if not changes:
+        return share, torch.nan, torch.nan
+    return share, changes[0].x, feature_norms(changes[0].before.W.detach()).std().item()
 
 
 def norms_and_snaps(

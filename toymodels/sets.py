@@ -1,6 +1,7 @@
 """Sets of features in few dimensions (paper, section 4): closed forms for two pairs, names of what pairs do, and the
 lowest minima over density and correlation."""
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import IntEnum
@@ -113,6 +114,19 @@ def arrangement(W: Float[Tensor, "*instance hidden feature"], pairs: list[list[i
     return torch.where(lost > 0, dropped, names)
 
 
+def antipodal_share(
+    W: Float[Tensor, "start *setting hidden feature"], pairs: list[list[int]], beyond: float = MERGED
+) -> Float64[Tensor, "*setting"]:
+    """Share of the starts in which all pairs are antipodal, cosine below -beyond."""
+    return (pair_cosines(W, pairs) < -beyond).all(-1).double().mean(0)
+
+
+def sum_and_difference(W: Float[Tensor, "hidden feature"], pair: tuple[int, int] = (0, 1)) -> tuple[float, float]:
+    """Lengths with which W keeps (a + b)/√2 and (a - b)/√2 of a pair: 1 and 0 where the pair is merged."""
+    first, second = (W[:, i] / 2**0.5 for i in pair)
+    return (first + second).norm().item(), (first - second).norm().item()
+
+
 def partner_most_opposite(W: Float[Tensor, "*instance hidden feature"], pairs: list[list[int]]) -> float:
     """Share of the features whose most opposite feature, the lowest W_i · W_j, is the other one of their pair.
 
@@ -127,14 +141,25 @@ class PairMinima:
     """The different minima that random starts find for one law of the data, lowest first, see pair_minima.
 
     W [minimum, hidden, feature]. share: of the starts that end there. loss [minimum]: divided by the density.
-    cosines [minimum, pair]: see pair_cosines. all [start, hidden, feature]: where each start ends.
+    cosines [minimum, pair]: see pair_cosines. opposite: see partner_most_opposite, antipodal: antipodal_share of all
+    starts, beyond 0.99.
     """
 
     W: Float64[Tensor, "minimum hidden feature"]
     share: list[float]
     loss: Float64[Tensor, " minimum"]
     cosines: Float64[Tensor, "minimum pair"]
-    all: Float64[Tensor, "start hidden feature"]
+    opposite: float
+    antipodal: float
+
+    @property
+    def merged(self) -> Int[Tensor, " minimum"]:
+        """How many pairs have collapsed in each."""
+        return (self.cosines > MERGED).sum(-1)
+
+    def sum_and_difference(self) -> tuple[float, float]:
+        """sum_and_difference of the first pair in the lowest minimum."""
+        return sum_and_difference(self.W[0])
 
 
 def pair_minima(
@@ -146,7 +171,17 @@ def pair_minima(
     p = features.density[0, 0].item()
     first, share = distinct(found.loss[:, 0] + 1e-3 * p, 1e-3)
     W = found.models.W.detach()
-    return PairMinima(W[first], share, found.loss[first, 0] / p, pair_cosines(W[first], pairs), W)
+    opposite, antipodal = partner_most_opposite(W, pairs), antipodal_share(W, pairs, beyond=0.99).item()
+    return PairMinima(W[first], share, found.loss[first, 0] / p, pair_cosines(W[first], pairs), opposite, antipodal)
+
+
+def against_pca(
+    densities: Sequence[float], pairs: list[list[int]], starts: int, generator: torch.Generator, n_hidden: int = 2
+) -> Float64[Tensor, " setting"]:
+    """Lowest loss of random starts for pairs that are together, over pair_pca_loss, at each of the densities."""
+    p = torch.tensor(densities, dtype=torch.float64)
+    found = descend(*together(p, pairs), n_hidden, starts, generator)
+    return found.best_loss / pair_pca_loss(p, len(pairs), n_hidden)
 
 
 def together(p: Float[Tensor, " setting"], pairs: list[list[int]]) -> Setting:
@@ -197,6 +232,15 @@ class PairGrid:
     best: ReLUModel
     lowest: Float64[Tensor, " cell"]
 
+    def labels(self) -> Int[Tensor, " cell"]:
+        """arrangement() of the best models."""
+        W = self.best.W.detach()
+        return arrangement(W, [[i, i + 1] for i in range(0, W.shape[-1], 2)])
+
+    def all_apart(self, p: float, c: float) -> bool:
+        """Whether nothing is merged, antipodal or dropped at densities below p with correlations above c."""
+        return bool((self.labels()[(self.p < p) & (self.c > c)] == Arrangement.APART).all())
+
     def grid(self, values: Float[Tensor, " cell"] | Int[Tensor, " cell"]) -> Float64[Tensor, "p c"]:
         """values of the cells as a square, NaN where p and c exclude each other."""
         square = torch.full((self.size, self.size), torch.nan, dtype=torch.float64)
@@ -245,11 +289,12 @@ def pair_grid(
     return PairGrid(p, c, size, loss, best, again.min(0).values)
 
 
-def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"]) -> tuple[float, float]:
-    """Share of the cells of two pairs whose arrangement, labels, is that of the lowest closed form, where this drops no
-    feature; and the largest fraction by which the lowest loss found lies below that of the closed forms, where it is
-    above 10⁻⁴."""
+def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"] | None = None) -> tuple[float, float]:
+    """Share of the cells of two pairs whose arrangement, grid.labels() or other labels, is that of the lowest closed
+    form, where this drops no feature; and the largest fraction by which the lowest loss found lies below that of the
+    closed forms, where it is above 10⁻⁴."""
     closed, expected = lowest_closed_form(grid.p, grid.c)
+    labels = grid.labels() if labels is None else labels
     kept = expected != Arrangement.MORE_DROPPED
     gain = 1 - grid.lowest / closed.clamp(min=1e-12)
     return (labels == expected)[kept].double().mean().item(), gain[grid.lowest > 1e-4].max().item()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib import colormaps
@@ -13,8 +14,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from toymodels.minima import Branch
+from toymodels.plots.base import TEXT_WIDTH
 from toymodels.plots.sets import plane, pointing_up
-from toymodels.polygons import Perturbation
+from toymodels.polygons import Comparison, Perturbation
 
 RATIOS, RATIO_COLOURS = Normalize(-1, 1), colormaps["viridis"]  # of log10 r
 BRANCH_COLOURS = {"pentagon": "#e66101", "digons": "#5e3c99"}
@@ -77,11 +79,25 @@ def perturbation_row(
     right.set_xlabel(f"relative {kind} $r$ of feature 0")
 
 
-def norms_and_snaps(ax: Axes, r: Tensor, found: dict[int, tuple[Tensor, list[float]]]) -> None:
+def perturbations(found: dict[str, Comparison], every: int = 1, starts: int = 40) -> Figure:
+    """A row for each kind of perturbation, see perturbation_row, with so many of the starts, and the key of the ratios.
+
+    every: of the ratios of the lines.
+    """
+    size = {"figsize": (TEXT_WIDTH, 4.0), "width_ratios": [1, 1, 1.6]}
+    figure, axes = plt.subplots(len(found), 3, squeeze=False, layout="constrained", **size)
+    for row, (kind, ends) in zip(axes, found.items(), strict=True):
+        perturbation_row(row, ends.line, kind, ends.r, ends.loss[:starts], every=every)
+    ratio_key(figure, figure.axes[:-1])
+    return figure
+
+
+def norms_and_snaps(r: Tensor, found: dict[int, tuple[Tensor, list[float]]]) -> Figure:
     """‖W_0‖ of the optimum over r, a line for each number of features, and dotted lines where a feature comes or goes.
 
     found: polygons.norms_and_snaps by number of features.
     """
+    figure, ax = plt.subplots(figsize=(3.4, 2.0), layout="constrained")
     for number, (n, (norm, snaps)) in enumerate(found.items()):
         ax.plot(r, norm, "o-", ms=2.5, lw=0.8, color=f"C{number}", label=f"$n$ = {n}")
         for x in snaps:
@@ -90,3 +106,4 @@ def norms_and_snaps(ax: Axes, r: Tensor, found: dict[int, tuple[Tensor, list[flo
     ax.set_ylim(-0.05, 1.35)
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
     ax.legend(loc="lower right")
+    return figure

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -12,7 +13,9 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Circle, Patch
 from torch import Tensor
 
-from toymodels.plots.base import array
+from toymodels.local_bases import LocalBases, by_partner
+from toymodels.plots.base import TEXT_WIDTH, array
+from toymodels.plots.features import gram_grid, signed_key
 from toymodels.sets import MEETING, Arrangement, PairGrid, PairMinima
 from toymodels.training import success_rate
 
@@ -74,6 +77,15 @@ def minima_row(axes: np.ndarray, found: PairMinima) -> None:
         ax.set_title(f"$L/p$ = {abs(loss):.3f}\n{share:.1%} of starts", fontsize=7)
     for ax in axes[len(found.share) :]:
         ax.axis("off")
+
+
+def minima_rows(seen: Sequence[PairMinima], names: Sequence[str]) -> Figure:
+    """A row of at most five minima for each law of the data, see minima_row, with the name of the law."""
+    figure, axes = plt.subplots(len(seen), 5, squeeze=False, figsize=(TEXT_WIDTH, 5.4), layout="constrained")
+    for row, name, found in zip(axes, names, seen, strict=True):
+        minima_row(row, found)
+        row[0].set_ylabel(name.replace(", ", ",\n"), fontsize=7)
+    return figure
 
 
 def arrangement_panel(ax: Axes, labels: Tensor) -> None:
@@ -142,6 +154,24 @@ def pair_border_names(ax: Axes) -> None:
         ax.annotate(words, place, ha="center", va="center", fontsize=8)
 
 
+def grid_columns(grids: dict[str, PairGrid]) -> Figure:
+    """A grid_column for each number of pairs, a word; the closed-form borders of two pairs in the first column and the
+    line of independence in the second, and the key of the arrangements."""
+    figure, axes = plt.subplots(2, len(grids), figsize=(TEXT_WIDTH, 6.3), layout="constrained")
+    labels = [grid.labels() for grid in grids.values()]
+    for column, (number, grid), names in zip(axes.T, grids.items(), labels, strict=True):
+        image = grid_column(column, grid, names)
+        column[0].set_title(f"{number} pairs in the plane: the optimum")
+    for ax, colour in zip(axes[:, 0], ("black", "#e66101"), strict=True):
+        ax.set_ylabel("$c$ = P(partner on | on)")
+        pair_borders(ax, color=colour)
+    pair_border_names(axes[0, 0])
+    axes[0, 1].plot([0, 2 / 3], [0, 2 / 3], color="black", lw=0.6, ls=":", zorder=4)  # independent
+    figure.colorbar(image, ax=axes[1].tolist(), shrink=0.7, aspect=20, label="share of starts")
+    arrangement_key(figure, torch.cat(labels).tolist())
+    return figure
+
+
 def merged_panel(ax: Axes, p: Tensor, merged: Tensor, borders: Iterable[float]) -> list[PolyCollection]:
     """Shares of the starts that merge 0, 1, 2 and 3 pairs, merged [start, p], stacked over the density; and dashed
     lines at the densities where the optimum changes."""
@@ -152,6 +182,32 @@ def merged_panel(ax: Axes, p: Tensor, merged: Tensor, borders: Iterable[float]) 
         ax.axvline(border, color="black", lw=0.9, ls="--")
     ax.set(xlabel="density $p$", xlim=(x[0], x[-1]), ylim=(0, 1))
     return areas
+
+
+def merged_panels(p: Tensor, number: dict[str, Tensor], borders: Iterable[float]) -> Figure:
+    """A merged_panel for each optimiser by name: number [start, p] of pairs that its starts merge."""
+    size = {"figsize": (TEXT_WIDTH, 2.0), "sharey": True}
+    figure, axes = plt.subplots(1, len(number), squeeze=False, layout="constrained", **size)
+    for ax, (name, merged) in zip(axes[0], number.items(), strict=True):
+        merged_panel(ax, p, merged, borders)
+        ax.set_title(f"where {name} ends")
+    axes[0, 0].set_ylabel("share of starts")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center")
+    return figure
+
+
+def local_bases(found: LocalBases, shown: Sequence[float]) -> Figure:
+    """WᵀW of the best models at up to three densities shown, features in the order by_partner, and the losses."""
+    widths = [1, 1, 1, 1.3]
+    figure, axes = plt.subplots(1, 4, figsize=(TEXT_WIDTH, 1.9), layout="constrained", width_ratios=widths)
+    order = by_partner(found.W)
+    for ax, p in zip(axes, shown, strict=False):
+        k = found.nearest(p)
+        gram_grid(ax, found.W[k][:, order[k]])
+        ax.set_title(f"$p$ = {p:g}")
+    signed_key(figure, axes[:3].tolist(), r"$W^{\top}W$")
+    loss_per_density(axes[3], found.p, found.straight_loss, found.loss)
+    return figure
 
 
 def loss_per_density(ax: Axes, p: Tensor, permutation: Tensor, lowest: Tensor) -> None:
