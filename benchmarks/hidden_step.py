@@ -11,8 +11,9 @@ import time
 import numpy as np
 import torch
 
-from toymodels import neurons, samples
+from toymodels import samples
 from toymodels.engine import hidden
+from toymodels.studies import neurons
 
 ROWS = 1 << 14
 

@@ -53,10 +53,10 @@ def size() -> str:
     """How many hundred lines of Python the package has, by folder."""
     lines = {
         folder: sum(len(path.read_text().splitlines()) for path in (ROOT / "toymodels" / folder).glob("*.py"))
-        for folder in ("", "engine", "plots")
+        for folder in ("", "studies", "plots", "engine")
     }
-    face, engine, plots = (f"{round(count, -2):,}" for count in lines.values())
-    return f"The package has about {face} lines, engine/ another {engine} and plots/ {plots}."
+    face, studies, plots, engine = (f"{round(count, -2):,}" for count in lines.values())
+    return f"The package has about {face} lines, studies/ another {studies}, plots/ {plots} and engine/ {engine}."
 
 
 def between(text: str, name: str, new: str) -> str:

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from toymodels import basins, theory
+from toymodels import theory
+from toymodels.studies import basins
 
 
 def of(level, before, after, density=0.3, importance=1.0):

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from toymodels import borders, explorer, theory
+from toymodels import explorer, theory
+from toymodels.studies import borders
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import dynamics
+from toymodels.studies import dynamics
 
 
 def start(instances: int = 2) -> tm.ReLUModel:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import local_bases
-from toymodels.local_bases import opposite_bases, two_sets
+from toymodels.studies import local_bases
+from toymodels.studies.local_bases import opposite_bases, two_sets
 
 P = torch.tensor([0.01, 0.1], dtype=torch.float64)
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import absolute, neurons, samples
+from toymodels import samples
 from toymodels.engine import hidden
+from toymodels.studies import absolute, neurons
 
 
 def problem(tied=True, biased=False, absolute=False, n=6, m=3):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import dynamics, octahedron
+from toymodels.studies import dynamics, octahedron
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,7 @@ import torch
 from matplotlib.collections import PathCollection
 
 import toymodels as tm
-from toymodels import (
-    absolute,
-    borders,
-    explorer,
-    geometry,
-    local_bases,
-    metrics,
-    neurons,
-    plots,
-    polygons,
-    sets,
-    staircase,
-    vulnerability,
-)
+from toymodels import explorer, geometry, metrics, plots
 from toymodels.models import ReLUModel
 from toymodels.plots import absolute as absolute_plots
 from toymodels.plots import attacks as attack_plots
@@ -28,6 +15,7 @@ from toymodels.plots import neurons as neuron_plots
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
 from toymodels.shares import share
+from toymodels.studies import absolute, borders, local_bases, neurons, polygons, sets, staircase, vulnerability
 from toymodels.training import Restarts
 
 

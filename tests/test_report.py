@@ -64,6 +64,12 @@ def test_values_of_one_form_are_recorded_together(scratch):
     }
 
 
+def test_a_report_puts_on_the_style(scratch):
+    with plt.rc_context({"axes.spines.top": True, "pdf.fonttype": 3}):
+        report.Report("01_a")
+        assert not plt.rcParams["axes.spines.top"]
+
+
 def test_figures_are_byte_stable(scratch, monkeypatch):
     contents, outs = [], [report.Report("01_a") for _ in range(2)]
     monkeypatch.delenv("TOYMODELS_SMOKE")  # which leaves out the PNG

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import sets
-from toymodels.sets import Arrangement
+from toymodels.studies import sets
+from toymodels.studies.sets import Arrangement
 
 PAIRS = [[0, 1], [2, 3]]
 HALF = 0.5**0.5

@@ -11,6 +11,7 @@ from jaxtyping import TypeCheckError
 from toymodels import population
 
 SHAPED = ["losses", "models", "data", "population", "theory", "representation", "metrics"]
+SHAPED += [f"studies.{name}" for name in ("borders", "basins", "staircase", "sets", "conditions", "nulls")]
 
 
 @pytest.mark.parametrize("name", CHECKED)

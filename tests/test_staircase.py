@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import crowd, geometry, staircase
+from toymodels import geometry
+from toymodels.studies import crowd, staircase
 
 
 @pytest.fixture(scope="module")

@@ -39,9 +39,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 class Report:
-    """The figures and numbers of one notebook: report = Report("01_introduction")."""
+    """The figures and numbers of one notebook: report = Report("01_introduction"). Puts on the package's style."""
 
     def __init__(self, notebook: str):
+        plt.style.use("toymodels.toymodels")  # plots.STYLE, without an import of all panels
         self.notebook = notebook
         self.folder = figures_folder()
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""One function per kind of panel, by subject: takes Axes and arrays, returns what it drew; callers own the figure."""
+"""One function per kind of panel, by subject: takes Axes and arrays, returns what it drew; callers own the figure.
+
+A function that takes no Axes puts a whole figure together and returns it.
+"""
 
 from toymodels.plots.base import SIGNED, STYLE, TEXT_WIDTH, array, density_axis, outer_labels, use_style
 from toymodels.plots.features import (

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from toymodels import absolute, neurons
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 from toymodels.plots.neurons import model_of_neurons, neuron_graph, ratio_line, stack_shared
+from toymodels.studies import absolute, neurons
 
 CHAIN_COLOURS = "#5e3c99", "#e08214"
 

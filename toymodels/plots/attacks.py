@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from toymodels.plots.base import TEXT_WIDTH, density_axis
-from toymodels.vulnerability import READINGS, Masking, Study, Trained
+from toymodels.studies.vulnerability import READINGS, Masking, Study, Trained
 
 TICKS = [1, 3, 10, 30]
 WORST = "universal, worst found"

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
-from toymodels.dynamics import first_below
 from toymodels.plots.base import TEXT_WIDTH, array
 from toymodels.plots.training import fraction_line
 from toymodels.shares import Share
+from toymodels.studies.dynamics import first_below
 
 OPTIMISERS = {"lbfgs": "L-BFGS", "adam": "Adam"}  # as they are written
 SET_COLOURS = (("#00441b", "#238b45", "#74c476"), ("#08306b", "#2171b5", "#6baed6"))  # greens one set, blues the other

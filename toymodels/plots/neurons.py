@@ -9,9 +9,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from toymodels import absolute
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 from toymodels.plots.features import SHARING
+from toymodels.studies import absolute
 
 FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
 MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons

@@ -16,7 +16,7 @@ from torch import Tensor
 from toymodels.minima import Branch
 from toymodels.plots.base import TEXT_WIDTH
 from toymodels.plots.sets import plane, pointing_up
-from toymodels.polygons import Comparison, Perturbation
+from toymodels.studies.polygons import Comparison, Perturbation
 
 RATIOS, RATIO_COLOURS = Normalize(-1, 1), colormaps["viridis"]  # of log10 r
 BRANCH_COLOURS = {"pentagon": "#e66101", "digons": "#5e3c99"}

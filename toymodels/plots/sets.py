@@ -13,10 +13,10 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Circle, Patch
 from torch import Tensor
 
-from toymodels.local_bases import LocalBases, by_partner
 from toymodels.plots.base import TEXT_WIDTH, array
 from toymodels.plots.features import gram_grid, signed_key
-from toymodels.sets import MEETING, Arrangement, PairGrid, PairMinima
+from toymodels.studies.local_bases import LocalBases, by_partner
+from toymodels.studies.sets import MEETING, Arrangement, PairGrid, PairMinima
 from toymodels.training import success_rate
 
 SET_COLOURS = "#d7301f", "#238b45", "#2b5cb8", "#8c6bb1"  # red, green, blue, purple

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymodels.checks import count, require
-from toymodels.neurons import MEASURE, Array, Problem, carried, pack, sampled_loss, turned, weights
 from toymodels.samples import stratified
+from toymodels.studies.neurons import MEASURE, Array, Problem, carried, pack, sampled_loss, turned, weights
 
 
 def monosemantic_loss(problem: Problem, density: float) -> float:

@@ -10,8 +10,9 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Tensor
 
-from toymodels import crowd, geometry
+from toymodels import geometry
 from toymodels.checks import count, in_range
+from toymodels.studies import crowd
 
 CROWD, DEDICATED = "crowd of pairs", "dedicated"
 SPARSE = 0.26  # density below which crowds and factors without a name compete with the digon

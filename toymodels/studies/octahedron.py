@@ -15,7 +15,12 @@ from torch import Tensor
 
 from toymodels.checks import count
 from toymodels.data import CorrelatedFeatures, Number
-from toymodels.dynamics import (
+from toymodels.losses import PopulationLoss
+from toymodels.minima import minimise
+from toymodels.models import ReLUModel
+from toymodels.population import population_loss
+from toymodels.shares import Share, share
+from toymodels.studies.dynamics import (
     Trajectory,
     antipodal_pairs,
     first_below,
@@ -25,11 +30,6 @@ from toymodels.dynamics import (
     learn_all,
     repeated,
 )
-from toymodels.losses import PopulationLoss
-from toymodels.minima import minimise
-from toymodels.models import ReLUModel
-from toymodels.population import population_loss
-from toymodels.shares import Share, share
 from toymodels.training import train
 
 SETS = [[0, 1, 2], [3, 4, 5]]
