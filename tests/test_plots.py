@@ -9,7 +9,7 @@ from toymodels import explorer, geometry, metrics, plots
 from toymodels.models import ReLUModel
 from toymodels.plots import absolute as absolute_plots
 from toymodels.plots import attacks as attack_plots
-from toymodels.plots import dynamics, features, phases
+from toymodels.plots import dynamics, features, phases, representation, training
 from toymodels.plots import geometry as geometry_plots
 from toymodels.plots import neurons as neuron_plots
 from toymodels.plots import polygons as polygon_plots
@@ -483,3 +483,41 @@ def test_shares_and_price_have_one_axis_of_density_and_the_same_edges():
     for ax in (left, right):
         dotted = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
         assert dotted == [0.4, 0.1]
+
+
+def test_maps_of_settings_have_a_row_for_each_label_and_a_column_for_each_task():
+    tables = [[[0.5, 1.0], [0.0, 0.25]]] * 3
+    figure = training.setting_maps({"200 steps": tables}, ["a", "b", "c"], (0.01, 0.1), (16, None))
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["a", "b", "c"]
+    assert [text.get_text() for text in figure.axes[2].texts] == ["50", "100", "0", "25"]
+
+
+def test_lines_of_success_by_steps_and_by_rate():
+    flags = [torch.tensor([True, False]), torch.tensor([True, True])]
+    figure = training.steps_figure({0.03: [{16: flags, None: flags}]}, ["a"], (200, 2000))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["batch 16", "exact"]
+    figure = training.rates_figure([{"sgd": {200: {0.1: flags[0], 1.0: flags[1]}, 2000: {0.1: flags[1]}}}], [[4]])
+    lines = [line for line in figure.axes[0].lines if line.get_linestyle() in (":", "-")]
+    assert {line.get_color() for line in lines} == {"C4"}
+
+
+def test_figures_of_features_against_networks():
+    p = torch.tensor([0.001, 0.5])
+    figure = representation.accuracies({"one": (torch.rand(4, 2), p, torch.tensor([True, False]))})
+    assert figure.axes[0].get_title() == "one"
+    assert len(figure.axes[0].lines) == 2
+    figure = representation.nulls({"one": {"Xavier": p, "unit norm": p}}, 0.05)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["Xavier", "unit norm"]
+    figure = representation.scale_and_size({0.1: {0.5: p, 1.0: p}}, {"Xavier": {5: p, 10: p}}, 0.05)
+    assert figure.axes[1].lines[0].get_xdata().tolist() == [5, 10]
+    figure = representation.tolerances({"one": p[None]}, [0.1], torch.tensor([1.0, 0.1]))
+    assert [text.get_text() for text in figure.axes[0].texts] == [".001", ".500"]
+
+
+def test_maps_of_what_is_kept(diagram):
+    densities, importances, phase = diagram
+    both = torch.ones(*phase.shape, 2, dtype=torch.bool)
+    figure = representation.kept_maps(densities, importances, {"all": both, "none": ~both})
+    assert [ax.get_title() for ax in figure.axes] == ["all", "none"]
+    shades = [ax.collections[0].get_array() for ax in figure.axes]
+    assert not np.allclose(shades[0], shades[1])

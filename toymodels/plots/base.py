@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 STYLE = "toymodels.toymodels"  # plt.style.use(STYLE)
@@ -20,6 +21,12 @@ def use_style() -> None:
 def array(values: Tensor | np.ndarray) -> np.ndarray:
     """values as a NumPy array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def panel_row(panels: int, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure as wide as the text, of that height in inches, and its Axes [panel] beside each other on one y axis."""
+    figure, axes = plt.subplots(1, panels, figsize=(TEXT_WIDTH, height), sharey=True, squeeze=False)
+    return figure, axes[0]
 
 
 def density_axis(ax: Axes, densest: float, sparsest: float) -> None:

@@ -17,7 +17,7 @@ from toymodels import theory
 from toymodels.explorer import EXTENT, Minima
 from toymodels.metrics import Phase, feature_norms, interference
 from toymodels.minima import Transition
-from toymodels.plots.base import TEXT_WIDTH, array, density_axis
+from toymodels.plots.base import TEXT_WIDTH, array, density_axis, panel_row
 
 PHASE_COLOURS = {  # of the extra feature
     Phase.IGNORED: "#e66101",
@@ -222,7 +222,7 @@ def diagrams(
 
     borders: panels that show those of the closed forms of n_features. importance: its name on the left.
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, height), sharey=True)
+    figure, axes = panel_row(len(panels), height)
     for ax, (title, colours) in zip(axes, panels.items(), strict=True):
         diagram_panel(ax, densities, importances, colours)
         ax.set_title(title)

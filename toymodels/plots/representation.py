@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
@@ -13,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from toymodels.plots.base import TEXT_WIDTH, array
+from toymodels.plots.base import array, panel_row
 from toymodels.plots.phases import kept_key, kept_panel
 
 DECLARED_COLOURS = {True: "#1f78b4", False: "#4d4d4d"}
@@ -88,7 +87,7 @@ def p_value_table(ax: Axes, values: Tensor, rows: Sequence[float], densities: Te
 
 def accuracies(panels: dict[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
     """An accuracy_panel of (reference, trained, declared) for each title, beside each other."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 1.9), sharey=True)
+    figure, axes = panel_row(len(panels), 1.9)
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         accuracy_panel(ax, *values)
         ax.set_title(title, fontsize=7.5)
@@ -100,7 +99,7 @@ def accuracies(panels: dict[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
 
 def nulls(panels: dict[str, dict[str, Tensor]], level: float) -> Figure:
     """p_value_strips by title, beside each other."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 2.5), sharey=True)
+    figure, axes = panel_row(len(panels), 2.5)
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         p_value_strips(ax, values, level)
         ax.set_title(title)
@@ -112,7 +111,7 @@ def scale_and_size(
     by_scale: dict[float, dict[float, Tensor]], by_size: dict[str, dict[int, Tensor]], level: float
 ) -> Figure:
     """p-values [feature] of a pentagon by tolerance and scale of the references, and of stacked ones by null and n."""
-    figure, axes = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.2), sharey=True)
+    figure, axes = panel_row(2, 2.2)
     p_value_bands(axes[0], {f"$\\varepsilon = {e:g}$": values for e, values in by_scale.items()}, level)
     p_value_bands(axes[1], by_size, level, first_colour=len(by_scale))
     axes[0].set(xlabel="scale of the untrained networks (Xavier = 1)", ylabel="p-values of the pentagon")
@@ -122,7 +121,7 @@ def scale_and_size(
 
 def tolerances(tables: dict[str, Tensor], rows: Sequence[float], densities: Tensor) -> Figure:
     """A p_value_table [tolerance, density] for each title."""
-    figure, axes = plt.subplots(1, len(tables), figsize=(TEXT_WIDTH, 1.9), sharey=True)
+    figure, axes = panel_row(len(tables), 1.9)
     for ax, (title, values) in zip(axes, tables.items(), strict=True):
         p_value_table(ax, values, rows, densities)
         ax.set(title=title, xlabel="density $p$")
@@ -132,7 +131,7 @@ def tolerances(tables: dict[str, Tensor], rows: Sequence[float], densities: Tens
 
 def kept_maps(densities: Tensor, importances: Tensor, maps: dict[str, Tensor]) -> Figure:
     """A kept_panel [density, importance, 2 features] for each answer to which of two features is represented."""
-    figure, axes = plt.subplots(1, len(maps), figsize=(TEXT_WIDTH, 2.1), sharey=True)
+    figure, axes = panel_row(len(maps), 2.1)
     for ax, (title, flags) in zip(axes, maps.items(), strict=True):
         kept_panel(ax, densities, importances, flags)
         ax.set_title(title)

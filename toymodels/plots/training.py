@@ -10,8 +10,10 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from toymodels.plots.base import TEXT_WIDTH, array, outer_labels
+from toymodels.plots.base import TEXT_WIDTH, array, outer_labels, panel_row
 from toymodels.shares import share
+
+SHARED = {"sharex": True, "sharey": True, "squeeze": False}  # a grid of panels
 
 
 def setting_map(
@@ -110,7 +112,7 @@ def setting_maps(
 ) -> Figure:
     """A setting_map for each task of each row: shares [task, rate, batch] of starts by the label of the row."""
     titles = list(titles)
-    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 5.4), sharex=True, sharey=True)
+    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 5.4), **SHARED)
     for row, (label, tables) in zip(axes, rows.items(), strict=True):
         for ax, table in zip(row, tables, strict=True):
             image = setting_map(ax, np.array(table), rates, batches)
@@ -123,7 +125,7 @@ def setting_maps(
 def steps_figure(rows: dict[float, Sequence[dict]], titles: Iterable[str], steps: Sequence[int]) -> Figure:
     """success_by_steps for each task, a row for each learning rate."""
     titles = list(titles)
-    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 3.3), sharex=True, sharey=True)
+    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 3.3), **SHARED)
     for row, (rate, tasks) in zip(axes, rows.items(), strict=True):
         for ax, flags in zip(row, tasks, strict=True):
             success_by_steps(ax, steps, flags)
@@ -135,7 +137,7 @@ def steps_figure(rows: dict[float, Sequence[dict]], titles: Iterable[str], steps
 
 def rates_figure(panels: Sequence[dict], colours: Sequence[Sequence[int]]) -> Figure:
     """success_by_rate beside each other, with the numbers of their lines' colours."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 3.0), sharey=True)
+    figure, axes = panel_row(len(panels), 3.0)
     for ax, lines, numbers in zip(axes, panels, colours, strict=True):
         success_by_rate(ax, lines, [f"C{number}" for number in numbers])
     axes[0].set_ylabel("success")
