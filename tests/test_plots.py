@@ -269,7 +269,7 @@ def test_lines_of_training_against_attacks_are_per_density():
     assert list(axes[2].lines[0].get_ydata()) == pytest.approx([20.0, 10.0])  # clean loss / p
     assert axes[1].lines[1].get_linestyle() == ":"
     assert list(axes[1].lines[1].get_ydata()) == [1.0, 0.0]
-    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["p = 0.1"]
+    assert [text.get_text() for text in axes[2].get_legend().get_texts()] == ["p = 0.1"]
 
 
 @pytest.fixture

@@ -123,13 +123,13 @@ def training_panels(axes: np.ndarray, trained: Mapping[float, Trained]) -> None:
     """Models trained against attacks by strength, on four axes: one line a density."""
     for colour, (density, t) in enumerate(trained.items()):
         look = {"color": f"C{colour}", "marker": "o", "ms": 2}
-        axes[0].plot(t.strength, t.per_dimension, label=f"p = {density:.2g}", **look)
+        axes[0].plot(t.strength, t.per_dimension, **look)
         axes[1].plot(t.strength, t.represented, **look)
         axes[1].plot(t.strength, t.superposed, color=f"C{colour}", ls=":")
-        axes[2].plot(t.strength, t.clean / density, **look)
+        axes[2].plot(t.strength, t.clean / density, label=f"p = {density:.2g}", **look)
         axes[3].plot(t.strength, t.harm, **look)
     axes[0].axhline(1, color="0.7", lw=0.6, zorder=0)
-    axes[0].legend()
+    axes[2].legend(loc="lower right")  # where no line is
     titles = "$1/D^*$", "represented (dotted:\nin superposition)", "clean loss / $p$", "vulnerability at 0.1"
     for ax, title in zip(axes, titles, strict=True):
         ax.set(title=title, xlabel="attack / mean norm", xlim=(0, None), ylim=(0, None))
