@@ -212,15 +212,6 @@ def test_features_in_digons_have_half_a_dimension_or_none():
     assert dynamics.in_digons(D, within=0.06).tolist() == [[True, True, True], [False, False, True]]
 
 
-def test_the_first_crossing_is_by_straight_lines():
-    x = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64)
-    assert dynamics.first_crossing(x, torch.tensor([1.0, 0.75, 0.25]), 0.5) == pytest.approx(0.3)
-    assert dynamics.first_crossing(x, torch.tensor([0.6, 0.4, 0.9]), 0.5) == pytest.approx(0.15)
-    assert dynamics.first_crossing(x, torch.tensor([1.0, 0.5, 0.25]), 0.5) == pytest.approx(0.2)  # left at the level
-    assert dynamics.first_crossing(x, torch.tensor([0.2, 0.9, 0.4]), 0.5) == pytest.approx(0.36)  # a rise is none
-    assert np.isnan(dynamics.first_crossing(x, torch.tensor([0.2, 0.4, 0.9]), 0.5))
-
-
 def test_the_height_of_a_plateau():
     step = torch.tensor(dynamics.log_steps(10_000, 300))
     log_t = step.double().log10()

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import training
 
 FEATURES = tm.SparseFeatures(4, [0.9, 0.2, 0.05])
 IMPORTANCE = 0.8 ** torch.arange(4)
@@ -143,12 +142,3 @@ def test_features_in_sets_are_trained_on_and_scored(features, generator):
         start = tm.population_loss(tm.ReLUModel(4, 2, 2, generator=generator), features, IMPORTANCE)
         assert (runs.best_loss < start).all()
         torch.testing.assert_close(runs.best_loss, tm.population_loss(runs.best, features, IMPORTANCE).detach())
-
-
-def test_half_way_lies_between_the_settings_and_ignores_falls():
-    x = torch.tensor([0.01, 0.1, 1.0])
-    assert training.half_way(torch.tensor([0.0, 0.25, 0.75]), x) == pytest.approx(0.55)
-    assert training.half_way(torch.tensor([0.4, 0.2, 0.5]), x) == pytest.approx(1.0)
-    assert training.half_way(torch.tensor([0.0, 0.5, 0.2]), x) == pytest.approx(1.0)
-    assert training.half_way(torch.tensor([0.25, 0.1, 0.75]), x, log=True) == pytest.approx(10**-0.5)
-    assert training.half_way(torch.tensor([0.6, 0.7, 0.8]), x) == pytest.approx(0.01)

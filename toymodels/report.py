@@ -15,6 +15,12 @@ from torch import Tensor
 from toymodels.checks import require
 
 ROOT = Path(__file__).resolve().parents[1]
+STYLE = "toymodels.toymodels"  # plt.style.use(STYLE)
+
+
+def use_style() -> None:
+    """Use the style sheet of this package, as a Report does by itself."""
+    plt.style.use(STYLE)
 
 
 def smoke() -> bool:
@@ -42,7 +48,7 @@ class Report:
     """The figures and numbers of one notebook: report = Report("01_introduction"). Puts on the package's style."""
 
     def __init__(self, notebook: str):
-        plt.style.use("toymodels.toymodels")  # plots.STYLE, without an import of all panels
+        use_style()
         self.notebook = notebook
         self.folder = figures_folder()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -70,15 +76,7 @@ class Report:
         Raises ValueError for a key recorded twice, a negative tolerance or a value that is not finite, which at smoke
         size is left out instead.
         """
-        require(key not in self.numbers, "key", key, "a key not recorded before")
-        require(tol >= 0, f"tol of {key}", tol, "a number of at least 0")
-        value = float(value)
-        if smoke() and not math.isfinite(value):
-            return value  # of too few runs
-        require(math.isfinite(value), f"value of {key}", value, "a finite number")
-        value = int(value) if value.is_integer() else float(f"{value:.6g}")
-        text = form.format(value).replace("-0.0%", "0.0%")
-        self.numbers[key] = {"value": value, "tol": float(f"{tol:.3g}"), "text": text}
+        value = self._keep(key, value, tol, form)
         self._write()
         return value
 
@@ -94,7 +92,8 @@ class Report:
         values: a number, or a pair of a number and a tolerance of its own.
         """
         for name, value in values.items():
-            self.record(f"{stem}.{name}", *(value if isinstance(value, tuple) else (value, tol)), form)
+            self._keep(f"{stem}.{name}", *(value if isinstance(value, tuple) else (value, tol)), form)
+        self._write()
 
     def settings(self, stem: str, **values: object) -> None:
         """Store what figure STEM was made with, from the variables that made it; the write-up prints them as a table.
@@ -116,6 +115,19 @@ class Report:
         }
         small = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in values.items()}
         np.savez_compressed(self.folder / f"{stem}.npz", allow_pickle=False, **small)
+
+    def _keep(self, key: str, value: float | Tensor, tol: float, form: str) -> float:
+        """record() without writing."""
+        require(key not in self.numbers, "key", key, "a key not recorded before")
+        require(tol >= 0, f"tol of {key}", tol, "a number of at least 0")
+        value = float(value)
+        if smoke() and not math.isfinite(value):
+            return value  # of too few runs
+        require(math.isfinite(value), f"value of {key}", value, "a finite number")
+        value = int(value) if value.is_integer() else float(f"{value:.6g}")
+        text = form.format(value).replace("-0.0%", "0.0%")
+        self.numbers[key] = {"value": value, "tol": float(f"{tol:.3g}"), "text": text}
+        return value
 
     def _write(self) -> None:
         book = self._merged("numbers.json", self.numbers)

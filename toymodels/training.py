@@ -300,15 +300,3 @@ def success_rate(
     """
     best = loss.nan_to_num(nan=math.inf).min(0).values if best is None else best
     return (loss <= best * (1 + within)).double().mean(0)
-
-
-def half_way(share: Float[Tensor, " setting"], x: Float[Tensor, " setting"], log: bool = False) -> float:
-    """Where along x, in rising order, a share that rises from setting to setting reaches one half.
-
-    Linear in x between the settings, in log10 x with log. A fall of the share counts as noise, it stays where it was.
-    The first or last x where it is above or below one half all along, the last one at which it is exactly one half.
-    """
-    rising, places = np.maximum.accumulate(share.numpy()), x.numpy()
-    if log:
-        return float(10 ** np.interp(0.5, rising, np.log10(places)))
-    return float(np.interp(0.5, rising, places))

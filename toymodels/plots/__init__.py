@@ -3,7 +3,7 @@
 A function that takes no Axes puts a whole figure together and returns it.
 """
 
-from toymodels.plots.base import SIGNED, STYLE, TEXT_WIDTH, array, density_axis, outer_labels, use_style
+from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis, outer_labels
 from toymodels.plots.features import (
     IMPORTANCE,
     SHARING,
@@ -46,6 +46,7 @@ from toymodels.plots.representation import (
     p_value_table,
 )
 from toymodels.plots.training import fraction_line, setting_map, success_by_rate, success_by_steps, success_line
+from toymodels.report import STYLE, use_style
 
 __all__ = [
     "DECLARED_COLOURS",

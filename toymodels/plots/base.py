@@ -8,14 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-STYLE = "toymodels.toymodels"  # plt.style.use(STYLE)
 TEXT_WIDTH = 6.5  # inches, as in FINDINGS.tex
 SIGNED = plt.get_cmap("PuOr_r")
-
-
-def use_style() -> None:
-    """Use the style sheet of this package (once, at the top of a notebook or script)."""
-    plt.style.use(STYLE)
 
 
 def array(values: Tensor | np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
-from toymodels.plots.base import TEXT_WIDTH, array
+from toymodels.plots.base import TEXT_WIDTH, array, panel_row
 from toymodels.plots.training import fraction_line
 from toymodels.shares import Share
 from toymodels.studies.dynamics import first_below
@@ -105,11 +105,11 @@ def jumps_and_curvature(
 
 def levels_by_method(step: Tensor, D: Mapping[str, Tensor]) -> Figure:
     """D_i [record, feature] over the steps by logarithmic time, a panel for each way to train, by its name."""
-    figure, axes = plt.subplots(1, len(D), figsize=(TEXT_WIDTH, 1.6), sharey=True, squeeze=False)
-    for ax, (title, values) in zip(axes[0], D.items(), strict=True):
+    figure, axes = panel_row(len(D), 1.6)
+    for ax, (title, values) in zip(axes, D.items(), strict=True):
         levels_over_steps(ax, step, values)
         ax.set(xscale="log", xlim=(5, step[-1].item()), xlabel="step", title=title)
-    axes[0, 0].set_ylabel("$D_i$")
+    axes[0].set_ylabel("$D_i$")
     return figure
 
 

@@ -13,7 +13,7 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Circle, Patch
 from torch import Tensor
 
-from toymodels.plots.base import TEXT_WIDTH, array
+from toymodels.plots.base import TEXT_WIDTH, array, panel_row
 from toymodels.plots.features import gram_grid, signed_key
 from toymodels.studies.local_bases import LocalBases, by_partner
 from toymodels.studies.sets import MEETING, Arrangement, PairGrid, PairMinima
@@ -186,13 +186,12 @@ def merged_panel(ax: Axes, p: Tensor, merged: Tensor, borders: Iterable[float]) 
 
 def merged_panels(p: Tensor, number: dict[str, Tensor], borders: Iterable[float]) -> Figure:
     """A merged_panel for each optimiser by name: number [start, p] of pairs that its starts merge."""
-    size = {"figsize": (TEXT_WIDTH, 2.0), "sharey": True}
-    figure, axes = plt.subplots(1, len(number), squeeze=False, layout="constrained", **size)
-    for ax, (name, merged) in zip(axes[0], number.items(), strict=True):
+    figure, axes = panel_row(len(number), 2.0)
+    for ax, (name, merged) in zip(axes, number.items(), strict=True):
         merged_panel(ax, p, merged, borders)
         ax.set_title(f"where {name} ends")
-    axes[0, 0].set_ylabel("share of starts")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center")
+    axes[0].set_ylabel("share of starts")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     return figure
 
 

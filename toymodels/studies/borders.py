@@ -9,6 +9,7 @@ from torch import Tensor
 
 from toymodels import theory
 from toymodels.checks import in_range
+from toymodels.curves import nearest
 from toymodels.minima import Setting, Transition, follow_outward, transitions
 from toymodels.models import ReLUModel
 
@@ -67,7 +68,7 @@ def branches(at: Callable[[Tensor], Setting], values: Line, starts: dict[str, tu
     """
     lines = {}
     for name, (model, start) in starts.items():
-        line = follow_outward(model, at, values, int((values - start).abs().argmin()))
+        line = follow_outward(model, at, values, nearest(values, start))
         lines[name] = line.loss[:, 0], line.W[:, 0, 0]
     return lines
 
@@ -112,4 +113,4 @@ def excess(values: Line, lines: Branches, name: str, at: Sequence[float]) -> Flo
     """By which fraction the branch of that name lies above the lowest of all, at the points of `values` nearest to
     those of `at`; NaN where it does not exist."""
     lowest = torch.stack([loss for loss, _ in lines.values()]).nan_to_num(nan=torch.inf).min(0).values
-    return (lines[name][0] / lowest - 1)[[int((values - x).abs().argmin()) for x in at]]
+    return (lines[name][0] / lowest - 1)[[nearest(values, x) for x in at]]

@@ -424,18 +424,6 @@ def first_below(loss: Float[Tensor, "record instance"], level: float) -> Int[Ten
     return torch.where(below.any(0), below.int().argmax(0), len(loss) - 1)
 
 
-def first_crossing(x: Float[Tensor, " point"], y: Float[Tensor, " point"], level: float) -> float:
-    """Where a curve first falls through a level, by a straight line between the two points; NaN if it never does.
-
-    A fall is from the level or above it to below it.
-    """
-    falls = torch.nonzero((y[:-1] >= level) & (y[1:] < level)).flatten()
-    if not len(falls):
-        return float("nan")
-    k = falls[0]
-    return (x[k] + (y[k] - level) / (y[k] - y[k + 1]) * (x[k + 1] - x[k])).item()
-
-
 def slowest_loss(
     step: Tensor, loss: Float[Tensor, "record instance"], lowest: float, highest: float
 ) -> Float[np.ndarray, " instance"]:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from toymodels.checks import count
+from toymodels.curves import nearest
 from toymodels.data import CorrelatedFeatures, SparseFeatures
 from toymodels.metrics import represented
 from toymodels.minima import Setting, follow, minimise, search
@@ -96,7 +97,7 @@ class LocalBases:
 
     def nearest(self, p: float) -> int:
         """The setting whose density is nearest to p."""
-        return int((self.p - p).abs().argmin())
+        return nearest(self.p, p)
 
     def at(self, name: str, p: float) -> float:
         """ratio, kept, within, across or alone at the setting nearest to p."""

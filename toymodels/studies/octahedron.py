@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from toymodels.checks import count
+from toymodels.curves import first_crossing
 from toymodels.data import CorrelatedFeatures, Number
 from toymodels.losses import PopulationLoss
 from toymodels.minima import minimise
@@ -24,7 +25,6 @@ from toymodels.studies.dynamics import (
     Trajectory,
     antipodal_pairs,
     first_below,
-    first_crossing,
     is_octahedron,
     kicked,
     learn_all,

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from toymodels.checks import require
+from toymodels.curves import half_way, nearest
 from toymodels.data import SparseFeatures
 from toymodels.geometry import polygon
 from toymodels.metrics import cosines, feature_norms, represented
@@ -27,7 +28,7 @@ from toymodels.minima import (
     transitions,
 )
 from toymodels.models import ReLUModel
-from toymodels.training import Restarts, half_way, success_rate
+from toymodels.training import Restarts, success_rate
 
 DENSITY = 0.05  # of the features that are not perturbed
 
@@ -103,7 +104,7 @@ class Perturbation:
     def crossing(self, terms: int = 512, inside: float = 0.4) -> float:
         """r at which both cost the same, between the first ratio and the one nearest to inside, where the pentagon is
         the lower one."""
-        k = int((self.r - inside).abs().argmin())
+        k = nearest(self.r, inside)
         ends = self.digons.models(0), self.pentagon.models(k), self.at, self.r[[0]], self.r[[k]]
         return crossing(*ends, terms=terms)[0].item()
 
@@ -115,7 +116,7 @@ class Perturbation:
 
     def angles(self, r: Sequence[float]) -> list[float]:
         """nearest_angle of feature 0 of the pentagon, at the ratio nearest to each of r."""
-        return [nearest_angle(self.pentagon.W[int((self.r - value).abs().argmin()), 0]) for value in r]
+        return [nearest_angle(self.pentagon.W[nearest(self.r, value), 0]) for value in r]
 
     def digons_gap(self) -> float:
         """Largest relative deviation of the loss of the digons from two_digons_loss, by density at r < 1."""

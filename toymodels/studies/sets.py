@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from toymodels.checks import count, require
+from toymodels.curves import half_way
 from toymodels.data import CorrelatedFeatures, Features, PairedFeatures
 from toymodels.metrics import feature_norms, represented
 from toymodels.minima import Setting, descend, distinct, minimise, search, transitions
 from toymodels.models import ReLUModel
-from toymodels.training import half_way
+from toymodels.shares import fraction
 
 MERGED = 0.9  # cosine within a pair from which it counts as merged; below its negative, as antipodal
 MEETING = 4 / 7  # density and together at which the three closed-form borders of two pairs meet
@@ -133,7 +134,7 @@ def partner_most_opposite(W: Float[Tensor, "*instance hidden feature"], pairs: l
     pairs: all features, in order.
     """
     partner = torch.tensor([j for pair in pairs for j in pair[::-1]])
-    return ((W.mT @ W).argmin(-1) == partner).double().mean().item()
+    return fraction((W.mT @ W).argmin(-1) == partner)
 
 
 @dataclass(frozen=True)
@@ -297,4 +298,4 @@ def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"] | None = N
     labels = grid.labels() if labels is None else labels
     kept = expected != Arrangement.MORE_DROPPED
     gain = 1 - grid.lowest / closed.clamp(min=1e-12)
-    return (labels == expected)[kept].double().mean().item(), gain[grid.lowest > 1e-4].max().item()
+    return fraction((labels == expected)[kept]), gain[grid.lowest > 1e-4].max().item()
