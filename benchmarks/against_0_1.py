@@ -69,7 +69,8 @@ def train_one(batch, seed):
 
 def trainings():
     """Wall seconds of twelve trainings of 144 models."""
-    settings = [{"batch": batch, "seed": seed} for seed in range(3) for batch in (None, 16, 128, 1024)]
+    longest_first = 1024, None, 128, 16
+    settings = [{"batch": batch, "seed": seed} for batch in longest_first for seed in range(3)]
     try:
         from toymodels import chunks
     except ImportError:

@@ -1,4 +1,8 @@
-"""What is minimised. An objective maps a model to one loss per instance; training does not care how."""
+"""What is minimised. An objective maps a model to one loss per instance; training does not care how.
+
+One that has a method kernel(model) -> Kernel | None offers a compiled loss that finds the gradient along with it: then
+training spares autograd, which takes as long as the loop itself for small models.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +15,10 @@ from torch import Tensor
 from toymodels import streams
 from toymodels.checks import count, importance_tensor, require
 from toymodels.data import Features, SharedByBatch, SharedByBoth, SharedByExample, SparseFeatures, has_own_sampler
-from toymodels.engine.autograd import KernelLoss
 from toymodels.engine.batches import sampled_loss_and_gradient
+from toymodels.engine.kernel import Kernel, KernelLoss
 from toymodels.models import LinearModel, ReLUModel, ToyModel
-from toymodels.population import unchecked_population_loss
+from toymodels.population import exact_kernel, exact_loss, task
 
 BLOCK = 4096  # examples of a fixed sample handled together
 COMPILED_UP_TO = 4096  # entries of W up to which the compiled sampled loss beats matrix products
@@ -60,24 +64,38 @@ class SampledLoss:
         self._drawn = self._instances = 0
 
     def __call__(self, model: ToyModel) -> Float[Tensor, " instance"]:
+        kernel = self.kernel(model)
+        if kernel is not None:
+            return KernelLoss.apply(kernel, *model.parameters())
+        start = self._next_batch(model)
+        own = self.generator if isinstance(self.generator, torch.Generator) else None
+        x = examples(self.features, self._seeds, start, self.batch, self.shared_mask, own).to(next(model.parameters()))
+        return weighted_mse(model(x), x if self.target is None else self.target(x), self.importance)
+
+    def kernel(self, model: ToyModel) -> Kernel | None:
+        """The loss on a fresh batch as a compiled loop, if there is one for these classes: see compiled_step."""
+        step = compiled_step(model, self.features, self.target)
+        if step is None:
+            return None
+        start = self._next_batch(model)
+        return Kernel(step, (*self._data, start, self.batch, self.shared_mask))
+
+    def _next_batch(self, model: ToyModel) -> int:
+        """Where the next batch begins in each stream."""
         n = self.features.n_features
         require(model.n_features == n, "n_features", model.n_features, f"{n}")
         if self._instances != model.n_instances:
             self._begin(model.n_instances)
-        start, self._drawn = self._drawn, self._drawn + self.batch
-        step = compiled_step(model, self.features, self.target)
-        if step is not None:
-            return step(model, *self._data, start, self.batch, self.shared_mask)
-        own = self.generator if isinstance(self.generator, torch.Generator) else None
-        x = examples(self.features, self._seeds, start, self.batch, self.shared_mask, own).to(next(model.parameters()))
-        return weighted_mse(model(x), x if self.target is None else self.target(x), self.importance)
+        self._drawn += self.batch
+        return self._drawn - self.batch
 
     def _begin(self, instances: int) -> None:
         """Streams from their beginning, and what does not change from call to call."""
         self._seeds = streams.instance_seeds(self.generator, instances)
         p = self.features.for_instances(instances).density.float()
         weights = importance_tensor(self.importance, p.shape[1], instances, p)
-        self._data = p, weights, self._seeds.numpy().view(np.uint64)
+        arrays = (values.contiguous().numpy() for values in (p, weights))
+        self._data = *arrays, self._seeds.numpy().view(np.uint64)
         self._drawn, self._instances = 0, instances
 
 
@@ -154,15 +172,16 @@ def compiled_step(model: ToyModel, features: Features, target: Callable | None) 
 def _tied_step(relu: bool, one_bit: bool, one_mask: bool) -> Callable:
     """Step of LinearModel and ReLUModel. one_bit: all features share theirs. one_mask: a sampler with shared masks."""
 
-    def step(model, p, importance, seeds, start, batch, shared_mask):
+    def step(W, b, p, importance, seeds, start, batch, shared_mask):
         settings = p, importance, seeds, start, batch, relu, one_bit, one_mask or shared_mask
-        return KernelLoss.apply(model.W, model.b, sampled_loss_and_gradient, settings)
+        return sampled_loss_and_gradient(W, b, *settings)
 
     return step
 
 
-# (class of model, class of features, signed, target): step(model, p [instance, feature], importance, seeds [instance]
-# as uint64, start, batch, shared_mask) gives the loss [instance]: weighted_mse on features.draw(seeds, start, ...).
+# (class of model, class of features, signed, target): step(*parameters, p [instance, feature], importance, seeds
+# [instance] as uint64, start, batch, shared_mask), all arrays, gives the loss [instance], weighted_mse on
+# features.draw(seeds, start, ...), and its gradient by each parameter.
 COMPILED_STEPS: dict[tuple, Callable] = {
     (kind, data, False, None): _tied_step(kind is ReLUModel, *shared)
     for kind in (LinearModel, ReLUModel)
@@ -177,7 +196,10 @@ COMPILED_STEPS: dict[tuple, Callable] = {
 
 @dataclass
 class PopulationLoss:
-    """Objective: the exact expected loss, see population_loss. terms: of its Fourier series; 32 are enough to train."""
+    """Objective: the exact expected loss, see population_loss. terms: of its Fourier series; 32 are enough to train.
+
+    features and importance are read at the first call, and again when the number of instances changes.
+    """
 
     features: Features
     importance: Tensor
@@ -185,9 +207,23 @@ class PopulationLoss:
 
     def __post_init__(self) -> None:
         count("terms", self.terms)
+        self._read_for = None
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
-        return unchecked_population_loss(model, self.features, self.importance, self.terms)
+        exact = exact_loss(model, self.features)
+        return exact(model, *self._task(model), self.terms, None)
+
+    def kernel(self, model: ToyModel) -> Kernel | None:
+        """The compiled loss of models of this class, if there is one."""
+        kernel = exact_kernel(model, self.features)
+        return kernel and kernel(*self._task(model), self.terms)
+
+    def _task(self, model: ToyModel) -> tuple[Tensor, Tensor, Tensor]:
+        """See population.task."""
+        asked = model.n_features, model.n_instances, model.b.device
+        if self._read_for != asked:
+            self._read, self._read_for = task(model, self.features, self.importance), asked
+        return self._read
 
 
 def noise_scale(

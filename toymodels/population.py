@@ -28,6 +28,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
@@ -35,7 +36,7 @@ from torch import Tensor
 from toymodels.checks import count, finite_weights, importance_tensor, require
 from toymodels.data import Features, law, law_is_known
 from toymodels.engine import mixture, series
-from toymodels.engine.autograd import KernelLoss
+from toymodels.engine.kernel import Kernel, KernelLoss
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 
 TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually under 1e-6
@@ -71,10 +72,18 @@ def unchecked_population_loss(
 ) -> Float64[Tensor, " instance"]:
     """population_loss that passes NaN weights through as NaN losses (a diverged training run)."""
     exact = exact_loss(model, features)
+    return exact(model, *task(model, features, importance), terms, compiled)
+
+
+def task(
+    model: ToyModel, features: Features, importance: Shaped[Tensor, "*rows feature"]
+) -> tuple[Float64[Tensor, "instance state"], Float64[Tensor, "instance state feature"], Float64[Tensor, "..."]]:
+    """chance, density and importance [instance, feature] for a model, on its device; ValueError if they disagree."""
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
     chance, density = law(features, model.n_instances)
     weights = importance_tensor(importance, model.n_features, model.n_instances, density)
-    return exact(model, chance, density, weights, terms, compiled)
+    chance, density, weights = (values.to(model.b.device).contiguous() for values in (chance, density, weights))
+    return chance, density, weights
 
 
 def exact_loss(model: ToyModel, features: Features) -> Callable:
@@ -93,19 +102,26 @@ def has_exact_loss(model: ToyModel, features: Features) -> bool:
 
 def _linear(model, chance, density, weights, terms, compiled, signed=False):
     W, b = model.W.double(), model.b.double()
-    chance, density, weights = (values.to(W) for values in (chance, density, weights))
     losses = linear_output_losses(W[:, None], b[:, None], density, signed)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 
 
 def _relu(model, chance, density, weights, terms, compiled):
+    if compiled if compiled is not None else model.b.device.type == "cpu":
+        return KernelLoss.apply(_relu_kernel(chance, density, weights, terms), model.W, model.b)
     W, b = model.W.double(), model.b.double()
-    chance, density, weights = (values.to(W) for values in (chance, density, weights))
-    if compiled if compiled is not None else W.device.type == "cpu":
-        settings = chance, density, weights, terms
-        return KernelLoss.apply(W, b, mixture.relu_loss_and_gradient, settings)
     losses = relu_output_losses(W[:, None], b[:, None], density, terms)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
+
+
+def _relu_kernel(chance, density, weights, terms):
+    settings = chance.numpy(), density.numpy(), weights.numpy(), terms
+    return Kernel(mixture.relu_loss_and_gradient, settings, np.float64)
+
+
+def exact_kernel(model: ToyModel, features: Features) -> Callable[..., Kernel] | None:
+    """What gives the compiled loss of a model of this class from (chance, density, importance, terms), if there is one."""
+    return _relu_kernel if type(model) is ReLUModel and not features.signed and model.b.device.type == "cpu" else None
 
 
 # exact class of the model, are features signed: loss [instance] from (model, chance [instance, state],

@@ -91,12 +91,10 @@ def train(
             _copy(model, copies)
         for group in opt.param_groups:
             group["lr"] = lr * factor(step / steps)
-        loss = objective(model)
-        model.zero_grad()
-        loss.backward(torch.ones_like(loss))
+        loss = _differentiated(objective, model)
         opt.step()
         if step in recorded:
-            losses.append(loss.detach())
+            losses.append(loss)
     if steps in wanted:
         _copy(model, copies)
     kept = torch.tensor([s for s in wanted if 0 <= s <= steps], dtype=torch.int64)
@@ -105,6 +103,20 @@ def train(
         for name, values in model.named_parameters()
     }
     return History(torch.tensor(sorted(recorded)), torch.stack(losses), kept, parameters)
+
+
+def _differentiated(objective: Objective, model: ToyModel) -> Float[Tensor, " instance"]:
+    """objective(model), and its gradient by the parameters in their .grad."""
+    kernel = objective.kernel(model) if hasattr(objective, "kernel") else None
+    if kernel is not None:
+        loss, *gradients = kernel(model.parameters())
+        for values, gradient in zip(model.parameters(), gradients, strict=True):
+            values.grad = gradient.to(values.dtype)
+        return loss
+    loss = objective(model)
+    model.zero_grad()
+    loss.backward(torch.ones_like(loss))
+    return loss.detach()
 
 
 def _copy(model: ToyModel, copies: dict[str, list[Tensor]]) -> None:

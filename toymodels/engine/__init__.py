@@ -10,7 +10,7 @@ batches     the loss on a batch that is drawn as it goes
 draws       random numbers inside compiled loops
 hidden      models with a hidden ReLU: loss and gradient on rows, Adam, L-BFGS
 dense       one large model on batches, by matrix products
-autograd    a compiled loss as a differentiable PyTorch function
+kernel      a compiled loss on tensors, and as a differentiable PyTorch function
 
 The face of the package derives, checks and explains; every loop here has an oracle there in plain PyTorch.
 """
