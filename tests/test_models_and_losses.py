@@ -34,7 +34,7 @@ def test_weighted_mse_by_hand():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # compiled, and plain PyTorch
 @pytest.mark.parametrize("kind", [tm.ReLUModel, tm.LinearModel])
-@pytest.mark.parametrize("batch", [1, 64, 200])  # part of a block of rows, a whole one, some and a part
+@pytest.mark.parametrize("batch", [1, 16, 64, 200])  # part of a block of rows, a whole one, some and a part
 def test_sampled_loss_and_its_gradient_are_those_of_weighted_mse_on_the_same_batch(kind, batch, dtype, generator):
     model = kind(6, 3, 4, generator=generator, dtype=dtype)
     model.b.data.uniform_(-0.3, 0.3, generator=generator)

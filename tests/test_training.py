@@ -26,6 +26,30 @@ def test_same_seed_gives_bit_identical_weights_and_neighbours_do_not_matter(kind
     torch.testing.assert_close(alone.W[0], models[0].W[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["population", "sampled"])
+def test_training_by_a_compiled_loop_is_that_by_autograd_to_the_bit(kind, dtype):
+    seeds = torch.tensor([11, 12, 13])
+    models = [tm.ReLUModel(4, 2, 3, generator=seeds, dtype=dtype) for _ in range(2)]
+    compiled, differentiated = objective(kind, seeds), objective(kind, seeds)
+    assert (compiled.kernel(models[0]) is None) == (kind == "sampled" and dtype == torch.float64)
+    compiled = objective(kind, seeds)  # its kernel took a batch
+    histories = [tm.train(models[0], compiled, 30), tm.train(models[1], lambda model: differentiated(model), 30)]
+    assert torch.equal(histories[0].loss, histories[1].loss)
+    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+        assert one.dtype == dtype
+
+
+def test_a_population_loss_reads_its_data_anew_for_another_number_of_instances(generator):
+    loss = tm.PopulationLoss(tm.SparseFeatures(4, 0.3), IMPORTANCE)
+    for instances in (1, 3, 1):
+        model = tm.ReLUModel(4, 2, instances, generator=generator)
+        assert torch.equal(loss(model), tm.population_loss(model, loss.features, IMPORTANCE, terms=32))
+    with pytest.raises(ValueError, match="n_features is 5"):
+        loss(tm.ReLUModel(5, 2, 1, generator=generator))
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "momentum"])
 def test_every_optimizer_lowers_the_population_loss(optimizer, generator):
     model = tm.ReLUModel(4, 2, 3, generator=generator)

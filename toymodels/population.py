@@ -120,8 +120,12 @@ def _relu_kernel(chance, density, weights, terms):
 
 
 def exact_kernel(model: ToyModel, features: Features) -> Callable[..., Kernel] | None:
-    """What gives the compiled loss of a model of this class from (chance, density, importance, terms), if there is one."""
-    return _relu_kernel if type(model) is ReLUModel and not features.signed and model.b.device.type == "cpu" else None
+    """What makes the compiled loss of a model of this class from (chance, density, importance, terms), if there is one.
+
+    The one place where it is looked up, by exact class.
+    """
+    on_cpu = model.b.device.type == "cpu"
+    return _relu_kernel if type(model) is ReLUModel and not features.signed and on_cpu else None
 
 
 # exact class of the model, are features signed: loss [instance] from (model, chance [instance, state],

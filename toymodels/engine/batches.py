@@ -11,9 +11,9 @@ from toymodels.engine.compiled import ONE, ZERO, allocating, fast, parallel
 from toymodels.engine.draws import STEP, mixed, unit
 
 
-
 def _loops(rows_together):
-    END = np.uint64(rows_together)
+    """Loss and gradients of some instances by loops over so many examples at a time, which vectorise."""
+    end = np.uint64(rows_together)
 
     @fast
     def draw(x, seed, first, density):
@@ -21,11 +21,10 @@ def _loops(rows_together):
         n = np.uint64(x.shape[0])
         for i in range(ZERO, n):
             p, z = density[i], seed + (first + i) * STEP
-            for r in range(ZERO, END):
+            for r in range(ZERO, end):
                 v = np.float32(mixed(z)) / p
                 x[i, r] = v if v < np.float32(1.0) else np.float32(0.0)
                 z += n * STEP
-
 
     @fast
     def draw_shared(x, seed, first, density, row, by_example, by_batch):
@@ -34,10 +33,9 @@ def _loops(rows_together):
         width, step = ONE if by_example else n, ZERO if by_batch else ONE
         for i in range(ZERO, n):
             p, column = density[i], ZERO if by_example else i
-            for r in range(ZERO, END):
+            for r in range(ZERO, end):
                 on = unit(bits, (row + r * step) * width + column) < p
                 x[i, r] = np.float32(unit(seed, first + r * n + i)) if on else np.float32(0.0)
-
 
     @fast
     def multiply(W, x, out):
@@ -47,21 +45,20 @@ def _loops(rows_together):
         for a in range(ZERO, hidden):
             for i in range(ZERO, n):
                 w = W[a, i]
-                for r in range(ZERO, END):
+                for r in range(ZERO, end):
                     out[a, r] += w * x[i, r]
-
 
     @fast
     def errors(out, b, x, weight, floor, rows, squares, sums_b):
-        """out = Wᵀh becomes the derivative of the weighted squared errors of the first `rows` rows by the pre-activations.
+        """out = Wᵀh becomes the derivative of the weighted squared errors of the first `rows` rows by Wᵀh.
 
         floor: of the activation, 0 for ReLU. Adds squared errors and the gradient by b to sums [feature, row].
         """
         for i in range(ZERO, np.uint64(x.shape[0])):
             bias, scale = b[i], np.float32(2.0) * weight[i]
-            for r in range(np.uint64(rows), END):  # beyond the end of the batch: no error
+            for r in range(np.uint64(rows), end):  # beyond the end of the batch: no error
                 x[i, r], out[i, r] = max(bias, floor), np.float32(0.0)
-            for r in range(ZERO, END):
+            for r in range(ZERO, end):
                 u = out[i, r] + bias
                 off = u <= floor
                 miss = (floor if off else u) - x[i, r]
@@ -70,16 +67,14 @@ def _loops(rows_together):
                 squares[i, r] += miss * miss
                 sums_b[i, r] += slope
 
-
     @fast
     def add_slopes(h, error, d_h, x, sums_W):
         """Adds the gradient by W, through the output and through h, to sums_W [hidden, feature, row]."""
         hidden, n = np.uint64(h.shape[0]), np.uint64(x.shape[0])
         for a in range(ZERO, hidden):
             for i in range(ZERO, n):
-                for r in range(ZERO, END):
+                for r in range(ZERO, end):
                     sums_W[a, i, r] += h[a, r] * error[i, r] + d_h[a, r] * x[i, r]
-
 
     @allocating
     def some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b):
@@ -116,8 +111,8 @@ def _loops(rows_together):
     return some
 
 
-FEW = 16
-_in_blocks, _in_small_blocks = _loops(64), _loops(FEW)
+FEW = 16  # examples in a batch up to which blocks of 64 would be mostly empty
+_some, _some_of_few = _loops(64), _loops(FEW)
 
 
 @parallel
@@ -132,7 +127,7 @@ def sampled_loss_and_gradient(W, b, p, importance, seeds, start, batch, relu, by
     for group in prange((instances + size - 1) // size):
         some = range(group * size, min((group + 1) * size, instances))
         if batch <= FEW:
-            _in_small_blocks(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
+            _some_of_few(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
         else:
-            _in_blocks(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
+            _some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
     return loss, d_W, d_b

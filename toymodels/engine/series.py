@@ -6,7 +6,9 @@ They follow the formulas that `population.py` derives; its plain PyTorch version
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from toymodels.engine.compiled import ONE, ZERO, fast
 from toymodels.engine.linear import gram_of, gram_to_weights
@@ -29,6 +31,23 @@ SPACE = 9 * BLOCK
 COS, SIN, BEGIN, TURNS = (np.uint64(BLOCK * row) for row in range(4))
 KEPT = np.uint64(6 * BLOCK)  # rows of the feature at hand that are kept for the way back
 ALL, HALF, QUARTER = np.uint64(BLOCK), np.uint64(BLOCK // 2), np.uint64(BLOCK // 4)
+
+
+@intrinsic
+def _move_row(typing, work, to, source):
+    """work[to : to + BLOCK] = work[source : source + BLOCK], which do not overlap.
+
+    A loop would move one number at a time, and loads of whole registers wait until such stores are done.
+    """
+
+    def build(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        rows = [builder.gep(data, [place]) for place in arguments[1:]]
+        sizes = [context.get_constant(types.intp, size) for size in (BLOCK, 8)]
+        cgutils.raw_memcpy(builder, *rows, *sizes)
+        return context.get_dummy_value()
+
+    return types.void(work, types.uint64, types.uint64), build
 
 
 @njit(inline="always")
@@ -202,8 +221,8 @@ def _factors_with(near):
 
     @fast
     def factors(step, first, p, one, work, at):
-        for k in range(ZERO, BEGIN):
-            work[FEATURE + k] = work[at + k]
+        _move_row(work, FEATURE + COS, at + COS)
+        _move_row(work, FEATURE + SIN, at + SIN)
         c0, s0, per_step = work[at + BEGIN], work[at + BEGIN + ONE], 1.0 / step
         c = s = 0.0
         for k in range(ZERO, ALL):
@@ -231,8 +250,8 @@ def _factors_with(near):
             work[BEFORE_IM + k] = im
             work[RUN_RE + k] = re * f_re - im * f_im
             work[RUN_IM + k] = re * f_im + im * f_re
-        for k in range(ZERO, KEPT):
-            work[at + TURNS + k] = work[FACTOR_RE + k]
+        for row in range(ZERO, KEPT, ALL):
+            _move_row(work, at + TURNS + row, FACTOR_RE + row)
         work[at + BEGIN] = c
         work[at + BEGIN + ONE] = s
 
@@ -253,8 +272,8 @@ def _factors(step, first, p, one, work, at):
 @fast
 def _slope_by_gram(p, one, work, at):
     """Σ_k of the block's terms differentiated by G_ij; the running product becomes that of the factors from j on."""
-    for k in range(ZERO, KEPT):
-        work[FACTOR_RE + k] = work[at + TURNS + k]
+    for row in range(ZERO, KEPT, ALL):
+        _move_row(work, FACTOR_RE + row, at + TURNS + row)
     for k in range(ZERO, ALL):
         run_re, run_im = work[RUN_RE + k], work[RUN_IM + k]
         re = p * (work[BEFORE_RE + k] * run_re - work[BEFORE_IM + k] * run_im) - one * work[PHASE_RE + k]
