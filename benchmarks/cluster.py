@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # of this process and of its workers
@@ -55,8 +56,8 @@ def peak():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**10
 
 
-def fresh_client(address, restarts, delay, results):
-    """A fresh process: a sweep on the cluster at this address, one of whose workers dies after a delay, if any."""
+def sweep_from_here(address, restarts, delay):
+    """A sweep on the cluster at this address, one of whose workers dies after a delay, if any."""
     with Client(address) as client:
         victim = next(iter(client.run(os.getpid).values()))
         before, start = peak(), time.perf_counter()
@@ -66,17 +67,13 @@ def fresh_client(address, restarts, delay, results):
         diagram = sweep(client.get_executor(), restarts)
         taken = time.perf_counter() - start
         assert not delay or killer.finished.is_set(), "the sweep was over before the kill"
-        results.put((before, peak(), taken, {name: getattr(diagram, name).numpy() for name in COMPARED}))
+        return before, peak(), taken, {name: getattr(diagram, name).numpy() for name in COMPARED}
 
 
 def in_fresh_client(address, restarts, delay=None):
-    context = get_context("spawn")
-    results = context.Queue()
-    process = context.Process(target=fresh_client, args=(address, restarts, delay, results))
-    process.start()
-    found = results.get()
-    process.join()
-    return found
+    """sweep_from_here in a process of its own, whose peak memory is then that of the sweep alone."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(sweep_from_here, address, restarts, delay).result()
 
 
 def main():

@@ -13,7 +13,7 @@ def lines():
 def test_superposition_begins_where_another_code_finds_it_and_before_the_closed_forms():
     p = torch.tensor([0.3, 0.6], dtype=torch.float64)
     place, jump = borders.superposition(p, points=11)
-    torch.testing.assert_close(place.double(), explorer.border(p), rtol=1e-3, atol=0)
+    torch.testing.assert_close(place, explorer.border(p), rtol=1e-3, atol=0)
     assert place[0] < theory.boundary_below(0.3)
     assert (jump > 0.2).all()
 
@@ -44,7 +44,7 @@ def test_relaxed_solutions_gain_on_the_closed_forms_most_where_those_meet():
 
 
 def test_branches_are_minima_that_meet_their_names(lines):
-    density, followed = lines["$r = 1$"]
+    _, density, followed = lines["$r = 1$"]
     assert density[[0, -1]].tolist() == pytest.approx([0.5, 0.999])
     assert set(followed) == {"one kept", "opposite", "same sign"}
     loss, W = followed["opposite"]
@@ -56,13 +56,13 @@ def test_branches_are_minima_that_meet_their_names(lines):
 def test_the_excess_is_over_the_lowest_branch_that_exists():
     values, W = torch.tensor([0.0, 1.0, 2.0]), torch.zeros(3, 2)
     losses = {"one": torch.tensor([1.0, 2.0, torch.nan]), "other": torch.tensor([2.0, 1.0, 1.0])}
-    branches = {name: (loss, W) for name, loss in losses.items()}
-    assert borders.excess(values, branches, "other", at=(0.1, 1.8)).tolist() == [1.0, 0.0]
-    assert borders.excess(values, branches, "one", at=(1.0, 2.0))[0] == 1
-    assert borders.excess(values, branches, "one", at=(2.0,)).isnan().all()
+    cut = borders.Cut("density", values, {name: (loss, W) for name, loss in losses.items()})
+    assert cut.excess("other", at=(0.1, 1.8)).tolist() == [1.0, 0.0]
+    assert cut.excess("one", at=(1.0, 2.0))[0] == 1
+    assert cut.excess("one", at=(2.0,)).isnan().all()
 
 
 def test_same_sign_is_a_minimum_above_the_lowest(lines):
-    above = borders.excess(*lines["$r = 1$"], "same sign", at=(0.5, 0.9))
+    above = lines["$r = 1$"].excess("same sign", at=(0.5, 0.9))
     assert above[0] > 0.3
     assert (above > 0).all()

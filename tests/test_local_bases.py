@@ -38,10 +38,11 @@ def test_what_a_set_alone_loses():
     assert lost[1] == pytest.approx(4)  # E x² = 1/3, variance 1/12
 
 
-def test_a_branch_that_is_never_lower_turns_at_the_end():
+def test_a_branch_that_is_never_lower_turns_nowhere():
     line = torch.tensor([0.01, 0.02, 0.03], dtype=torch.float64)
     straight = opposite_bases(1, 3)
-    assert local_bases.turning_density(straight, straight, line) == pytest.approx(0.03)
+    with pytest.raises(ValueError, match="p is"):
+        local_bases.turning_density(straight, straight, line)
 
 
 def test_bent_bases_turn_lower_where_a_search_finds_them():

@@ -16,6 +16,7 @@ from toymodels.engine import dense
 from toymodels.metrics import REPRESENTED_NORM, cosines, dimensionality, dimensions_per_feature, represented
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel, stack_models
+from toymodels.theory import ignored_loss
 
 SEARCHED = 0.02, 0.45  # where the threshold on |cos| may lie
 LEAK = 0.02  # the sum of cos² over the features outside its component that a feature may have, on average
@@ -259,7 +260,7 @@ def optimum(
     minimise(models, many, ones, terms=terms, iterations=iterations)
     loss = minimise(models, many, ones, terms=score, iterations=0).view(-1, len(p)).nan_to_num(nan=torch.inf)
     W, b = (v.detach().view(len(loss), len(p), *v.shape[1:]).numpy() for v in (models.W, models.b))
-    benefit = (n_features * (p / 3 - p**2 / 4) - loss.min(0).values) / n_hidden
+    benefit = (n_features * ignored_loss(p) - loss.min(0).values) / n_hidden
     return {"loss": loss.numpy(), "W": W, "b": b, "benefit": benefit.numpy()}
 
 

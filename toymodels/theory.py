@@ -28,6 +28,11 @@ PHASES = {  # canonical solution -> phase of the extra feature
 }
 
 
+def ignored_loss(density: Values) -> Values:
+    """Loss of a feature of importance 1 that is ignored: its variance p/3 - p²/4, the bias being its mean p/2."""
+    return density / 3 - density**2 / 4
+
+
 def canonical_losses(density: Values, importance: Values, n_features: int = 2) -> dict[str, Cells]:
     """Loss of each canonical solution, density and importance broadcast.
 
@@ -39,7 +44,7 @@ def canonical_losses(density: Values, importance: Values, n_features: int = 2) -
     in_range("density", p, 1e-300, 1.0, "numbers in (0, 1]")
     in_range("importance", r, 1e-300, 1e300, "positive numbers")
     p, r = torch.broadcast_tensors(p, r)
-    ignored = p / 3 - p.square() / 4
+    ignored = ignored_loss(p)
     losses = {"extra ignored": r * ignored, "other ignored": ignored, "extra paired": (1 + r) * p.square() / 6}
     return losses if n_features == 2 else {**losses, "others paired": p.square() / 3}
 
@@ -140,7 +145,7 @@ def relaxed(
 def linear_loss(importance: Float[Tensor, " feature"], density: Values, n_hidden: int) -> Float64[Tensor, "*density"]:
     """Lowest loss of a LinearModel on independent features of one density, importance [feature] in falling order.
 
-    The n_hidden most important are kept, each other one costs I (p/3 - p²/4) with bias p/2 (paper, section 2).
+    The n_hidden most important are kept, each other one costs I × ignored_loss (paper, section 2).
     """
     p = torch.as_tensor(density, dtype=torch.float64)
-    return importance[n_hidden:].sum() * (p / 3 - p.square() / 4)
+    return importance[n_hidden:].sum() * ignored_loss(p)

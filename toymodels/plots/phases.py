@@ -18,6 +18,7 @@ from toymodels.explorer import EXTENT, Minima
 from toymodels.metrics import Phase, feature_norms, interference
 from toymodels.minima import Transition
 from toymodels.plots.base import TEXT_WIDTH, array, density_axis, panel_row
+from toymodels.studies.borders import Cut
 
 PHASE_COLOURS = {  # of the extra feature
     Phase.IGNORED: "#e66101",
@@ -303,16 +304,17 @@ def selection_rules(
     return diagrams(densities, importances, panels, 2.6, importance="importance $r$")[0]
 
 
-def branch_lines(lines: dict[str, tuple[Tensor, dict[str, tuple[Tensor, Tensor]]]], triple: float) -> Figure:
-    """Losses above weights along three lines of the diagram, title -> values and branches: see borders.three_lines.
+def branch_lines(lines: dict[str, Cut], triple: float) -> Figure:
+    """Losses above weights along three lines of the diagram, by title: see borders.three_lines.
 
-    A title names what is fixed. triple: density of the triple point, marked on the last line.
+    triple: density of the triple point, marked on the last line.
     """
+    labels = {"density": "density $p$", "importance": "importance $r$"}
     figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 3.9), sharex="col", layout="constrained")
-    for column, (title, (values, branches)) in zip(axes.T, lines.items(), strict=True):
-        branch_panels(*column, values, branches)
+    for column, (title, cut) in zip(axes.T, lines.items(), strict=True):
+        branch_panels(*column, cut.values, cut.branches)
         column[0].set_title(title)
-        branch_axes(*column, values, "density $p$" if "r" in title else "importance $r$", "p" in title)
+        branch_axes(*column, cut.values, labels[cut.along], log=cut.along == "importance")
     for ax in axes[:, 2]:
         ax.axvline(triple, color="0.6", lw=0.7, ls="--")
     axes[0, 0].set_ylabel("loss")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from toymodels.checks import count, require
 from toymodels.samples import stratified
 from toymodels.studies.neurons import MEASURE, Array, Problem, carried, pack, sampled_loss, turned, weights
+from toymodels.theory import ignored_loss
 
 
 def monosemantic_loss(problem: Problem, density: float) -> float:
@@ -262,7 +263,7 @@ def lowest(
     for k, p in enumerate(densities):
         theta = min(chains, key=lambda chain, k=k: chain["loss"][k])["theta"][k]
         gain, error = difference(problem, p, theta, monosemantic(problem, p), rows)
-        left = beyond * (p / 3 - p**2 / 4)
+        left = beyond * ignored_loss(p)
         scale = monosemantic_loss(problem, p) + left
         each = np.array([chain["loss"][k] + left for chain in chains]) / scale
         found[p] = Found(1.0 + gain / scale, error / scale, theta, each)

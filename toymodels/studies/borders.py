@@ -2,6 +2,7 @@
 (paper, section 3). No random start takes part, see theory.relaxed."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -33,7 +34,7 @@ def superposition(density: Line, points: int = 61) -> tuple[Line, Line]:
         lowest = theory.relaxed(p.expand(len(r)), r)[1]
         steps = [(one.jump, one.x) for one in transitions(lowest, r, lambda x, p=p: theory.setting(p, x))]
         found.append(max(steps, default=(torch.nan, torch.nan)))
-    jump, place = torch.tensor(found).T
+    jump, place = torch.tensor(found, dtype=torch.float64).T
     return place, jump
 
 
@@ -73,8 +74,22 @@ def branches(at: Callable[[Tensor], Setting], values: Line, starts: dict[str, tu
     return lines
 
 
-def three_lines(points: int) -> dict[str, tuple[Line, Branches]]:
-    """Three lines of so many points through the diagram of two features, by title: their values and branches.
+class Cut(NamedTuple):
+    """A line through the diagram: what changes along it, "density" or "importance", its values, and the branches."""
+
+    along: str
+    values: Line
+    branches: Branches
+
+    def excess(self, name: str, at: Sequence[float]) -> Float[Tensor, " at"]:
+        """By which fraction the branch of that name lies above the lowest of all, at the values nearest to those of
+        `at`; NaN where it does not exist."""
+        lowest = torch.stack([loss for loss, _ in self.branches.values()]).nan_to_num(nan=torch.inf).min(0).values
+        return (self.branches[name][0] / lowest - 1)[[nearest(self.values, x) for x in at]]
+
+
+def three_lines(points: int) -> dict[str, Cut]:
+    """Three lines of so many points through the diagram of two features, by what is fixed.
 
     Importances at densities 0.3 and 0.8, and densities at importance 1. The branches are one feature or the other kept,
     an antipodal pair, and a minimum in which both weights have one sign.
@@ -103,14 +118,7 @@ def three_lines(points: int) -> dict[str, tuple[Line, Branches]]:
     wide, narrow = (torch.logspace(*ends, points, dtype=torch.float64) for ends in ((-0.9, 0.1), (-0.2, 0.2)))
     density = torch.linspace(0.5, 0.999, points, dtype=torch.float64)
     return {
-        "$p = 0.3$": (wide, branches(lambda r: theory.setting(0.3, r), wide, sparse)),
-        "$p = 0.8$": (narrow, branches(lambda r: theory.setting(0.8, r), narrow, dense)),
-        "$r = 1$": (density, branches(lambda p: theory.setting(p, 1.0), density, equal)),
+        "$p = 0.3$": Cut("importance", wide, branches(lambda r: theory.setting(0.3, r), wide, sparse)),
+        "$p = 0.8$": Cut("importance", narrow, branches(lambda r: theory.setting(0.8, r), narrow, dense)),
+        "$r = 1$": Cut("density", density, branches(lambda p: theory.setting(p, 1.0), density, equal)),
     }
-
-
-def excess(values: Line, lines: Branches, name: str, at: Sequence[float]) -> Float[Tensor, " at"]:
-    """By which fraction the branch of that name lies above the lowest of all, at the points of `values` nearest to
-    those of `at`; NaN where it does not exist."""
-    lowest = torch.stack([loss for loss, _ in lines.values()]).nan_to_num(nan=torch.inf).min(0).values
-    return (lines[name][0] / lowest - 1)[[nearest(values, x) for x in at]]

@@ -6,6 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import ndtr
 
 from toymodels.checks import in_range
+from toymodels.theory import ignored_loss
 
 NODES = 24  # Gauss-Legendre nodes along x_i and along its antipode's x
 
@@ -18,7 +19,7 @@ def crowd_loss(density: float, extra: float, gain: float, bias: float) -> float:
     dimensions; double simplices, one line more than dimensions, are its smallest members.
     """
     p, G, b = density, gain, bias
-    sigma = max(np.sqrt(extra * 2 * (p / 3 - p**2 / 4)) * G, 1e-12)
+    sigma = max(np.sqrt(extra * 2 * ignored_loss(p)) * G, 1e-12)
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     x, share = np.append((nodes + 1) / 2, 0.0), np.append(p * weights / 2, 1 - p)  # the last: feature off
     mean = G * (x[:, None] - x) + b
@@ -38,7 +39,7 @@ def best_crowd(density: float) -> dict[str, float]:
 
     def benefit(v: np.ndarray) -> float:
         extra = abs(v[0])
-        return 2 * (1 + extra) * (density / 3 - density**2 / 4 - crowd_loss(density, extra, v[1], v[2]))
+        return 2 * (1 + extra) * (ignored_loss(density) - crowd_loss(density, extra, v[1], v[2]))
 
     options = {"xatol": 1e-7, "fatol": 1e-13, "maxiter": 2000}
     found = minimize(

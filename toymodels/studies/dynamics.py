@@ -257,14 +257,6 @@ def antipodal_pairs(W: Float[Tensor, "*instance hidden feature"], cosine: float 
     return (between.amin(-1) < -cosine).sum(-1)
 
 
-def widest_cosine(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance"]:
-    """The largest cosine between two features of the same half: near 1 while a set has not opened."""
-    unit = torch.nn.functional.normalize(W, dim=-2)
-    half = W.shape[-1] // 2
-    within = torch.stack([part.mT @ part for part in (unit[..., :half], unit[..., half:])], -3)
-    return (within - 2 * torch.eye(half, dtype=W.dtype)).amax((-1, -2, -3))
-
-
 def distance_from_means(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance"]:
     """‖WᵀW - P‖_F, P the projector on the means of the two halves: what a linear model of two dimensions would keep."""
     half = W.shape[-1] // 2

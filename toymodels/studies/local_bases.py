@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from toymodels.checks import count
+from toymodels.checks import count, require
 from toymodels.curves import nearest
 from toymodels.data import CorrelatedFeatures, SparseFeatures
 from toymodels.metrics import represented
@@ -62,15 +62,18 @@ def lost_alone(model: ReLUModel) -> Float[Tensor, " instance"]:
 def turning_density(bent: ReLUModel, straight: ReLUModel, p: Float64[Tensor, " setting"]) -> float:
     """Density at which bent, followed from the last of p down, becomes lower than straight, followed from the first up.
 
-    Linear between the points of p. A branch that has ended counts as equal.
+    Linear between the points of p. A branch that has ended counts as equal. Raises ValueError if bent is lower all along
+    or is not at the last point.
     """
     size = bent.n_features // 2
     line = [two_sets(value[None], size) for value in p]
     bend = follow(bent, line[::-1], tolerance=1e-10)
     gap = (bend.loss[:, 0].flip(0) / follow(straight, line, tolerance=1e-10).loss[:, 0] - 1).nan_to_num(0)
-    last = int((gap >= 0).nonzero()[-1])
-    ahead = min(last + 1, len(gap) - 1)
-    return float(np.interp(0, -gap[[last, ahead]], p[[last, ahead]]))
+    higher = (gap >= 0).nonzero().flatten()
+    fits = len(higher) > 0 and higher[-1] < len(gap) - 1
+    require(fits, "p", (p[0].item(), p[-1].item()), "densities between which the bent branch becomes lower")
+    sides = [int(higher[-1]), int(higher[-1]) + 1]
+    return float(np.interp(0, -gap[sides], p[sides]))
 
 
 @dataclass(frozen=True)

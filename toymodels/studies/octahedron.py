@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from toymodels.checks import count
+from toymodels.checks import count, require
 from toymodels.curves import first_crossing
 from toymodels.data import CorrelatedFeatures, Number
 from toymodels.losses import PopulationLoss
@@ -195,13 +195,20 @@ def lines(start: Shapes, density: Float[Tensor, " density"]) -> dict[str, Float[
 
 
 def takeover(start: Shapes, forms: Collection[str], low: float, high: float, halvings: int = 10) -> float:
-    """The density between low and high from which the lowest of the lines is none of `forms`, by halving."""
+    """The density between low and high from which the lowest of the lines is none of `forms`, by halving.
+
+    Raises ValueError unless one of them is the lowest at low, and none at high.
+    """
+
+    def over(density: float) -> bool:
+        found = lines(start, torch.tensor([density], dtype=torch.float64))
+        now = min(loss.item() for name, loss in found.items() if name in forms)
+        return now > min(loss.item() for name, loss in found.items() if name not in forms)
+
+    require(over(high) and not over(low), "low, high", (low, high), f"densities between which {forms} give way")
     for _ in range(count("halvings", halvings)):
         middle = (low + high) / 2
-        found = lines(start, torch.tensor([middle], dtype=torch.float64))
-        now = min(loss.item() for name, loss in found.items() if name in forms)
-        then = min(loss.item() for name, loss in found.items() if name not in forms)
-        low, high = (low, middle) if now - then > 0 else (middle, high)
+        low, high = (low, middle) if over(middle) else (middle, high)
     return (low + high) / 2
 
 

@@ -18,6 +18,7 @@ from toymodels.metrics import feature_norms, represented
 from toymodels.minima import Setting, descend, distinct, minimise, search, transitions
 from toymodels.models import ReLUModel
 from toymodels.shares import fraction
+from toymodels.theory import ignored_loss
 
 MERGED = 0.9  # cosine within a pair from which it counts as merged; below its negative, as antipodal
 MEETING = 4 / 7  # density and together at which the three closed-form borders of two pairs meet
@@ -48,7 +49,7 @@ def pair_losses(p: Float[Tensor, "*setting"], c: Float[Tensor, "*setting"]) -> d
         "orthogonal": 2 * p**2 / 3,
         "antipodal": 2 * c * p / 3 + 0 * p,
         "merged": p * (4 - 3 * c) / 6,
-        "dropped": 2 * (p / 3 - p**2 / 4) + 0 * c,
+        "dropped": 2 * ignored_loss(p) + 0 * c,
     }
 
 

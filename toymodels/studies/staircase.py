@@ -13,6 +13,7 @@ from torch import Tensor
 from toymodels import geometry
 from toymodels.checks import count, in_range
 from toymodels.studies import crowd
+from toymodels.theory import ignored_loss
 
 CROWD, DEDICATED = "crowd of pairs", "dedicated"
 SPARSE = 0.26  # density below which crowds and factors without a name compete with the digon
@@ -94,7 +95,7 @@ def compare(density: Float[Tensor, " density"], found: dict[str, dict[str, np.nd
     dimensions. Raises ValueError for a density outside (0, 1].
     """
     size = len(density)
-    benefit, dstar = {DEDICATED: (density / 3 - density**2 / 4).numpy()}, {DEDICATED: np.ones(size)}
+    benefit, dstar = {DEDICATED: ignored_loss(density).numpy()}, {DEDICATED: np.ones(size)}
     for name, result in found.items():
         first = size - len(result["benefit"])
         benefit[name], dstar[name] = np.full(size, np.nan), np.full(size, np.nan)
