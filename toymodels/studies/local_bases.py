@@ -62,8 +62,8 @@ def lost_alone(model: ReLUModel) -> Float[Tensor, " instance"]:
 def turning_density(bent: ReLUModel, straight: ReLUModel, p: Float64[Tensor, " setting"]) -> float:
     """Density at which bent, followed from the last of p down, becomes lower than straight, followed from the first up.
 
-    Linear between the points of p. A branch that has ended counts as equal. Raises ValueError if bent is lower all along
-    or is not at the last point.
+    Linear between the points of p. A branch that has ended counts as equal. Raises ValueError if bent is lower all
+    along, or not lower at the last point.
     """
     size = bent.n_features // 2
     line = [two_sets(value[None], size) for value in p]
