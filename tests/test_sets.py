@@ -72,8 +72,12 @@ def test_grid_finds_the_closed_forms_where_they_are_far_apart(generator):
     assert names[1, 0] == Arrangement.ANTIPODAL  # p = 3/8, c = 1/8
     assert names[2, 3] == Arrangement.TWO_MERGED  # p = 5/8, c = 7/8
     assert names[3, 0].isnan()  # p = 7/8 with c = 1/8 does not exist
-    assert grid.all_apart(0.25, 0.75)
-    assert not grid.all_apart(0.7, 0.75)
+    gaps, beside = grid.polygons(0.25, 0.75)
+    torch.testing.assert_close(gaps, torch.full((1, 4), 90.0, dtype=torch.float64), rtol=0, atol=0.1)
+    assert beside.all()
+    assert not grid.polygons(0.4, 0.0)[1].all()  # antipodal partners are no neighbours
+    with pytest.raises(ValueError, match="p, c is"):
+        grid.polygons(0.1, 0.75)
     assert torch.equal(grid.labels(), sets.arrangement(grid.best.W.detach(), PAIRS))
     assert (grid.lowest <= grid.loss.min(0).values * (1 + 1e-6)).all()
     closed = torch.stack(list(sets.pair_losses(grid.p, grid.c).values())).min(0).values
@@ -151,10 +155,11 @@ def test_half_of_the_starts_have_merged_between_the_densities():
 def test_labels_are_compared_with_the_closed_forms_where_these_drop_nothing(generator):
     grid = sets.pair_grid(2, 4, 6, generator)
     closed, expected = sets.lowest_closed_form(grid.p, grid.c)
-    agree, gain = sets.against_closed_forms(grid, expected)
+    agree, covered, gain = sets.against_closed_forms(grid, expected)
     assert agree == 1
     assert sets.against_closed_forms(grid) == sets.against_closed_forms(grid, grid.labels())
     assert gain == pytest.approx((1 - grid.lowest / closed).max().item())
     kept = expected != Arrangement.MORE_DROPPED
-    agree, _ = sets.against_closed_forms(grid, torch.where(kept, -1, expected))
+    assert covered == kept.double().mean() < 1
+    agree, *_ = sets.against_closed_forms(grid, torch.where(kept, -1, expected))
     assert agree == 0

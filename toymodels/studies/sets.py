@@ -14,7 +14,7 @@ from torch import Tensor
 from toymodels.checks import count, require
 from toymodels.curves import half_way
 from toymodels.data import CorrelatedFeatures, Features, PairedFeatures
-from toymodels.metrics import feature_norms, represented
+from toymodels.metrics import angles, feature_norms, neighbour_gaps, represented
 from toymodels.minima import Setting, descend, distinct, minimise, search, transitions
 from toymodels.models import ReLUModel
 from toymodels.shares import fraction
@@ -239,9 +239,15 @@ class PairGrid:
         W = self.best.W.detach()
         return arrangement(W, [[i, i + 1] for i in range(0, W.shape[-1], 2)])
 
-    def all_apart(self, p: float, c: float) -> bool:
-        """Whether nothing is merged, antipodal or dropped at densities below p with correlations above c."""
-        return bool((self.labels()[(self.p < p) & (self.c > c)] == Arrangement.APART).all())
+    def polygons(self, p: float, c: float) -> tuple[Float[Tensor, "cell feature"], Bool[Tensor, " cell"]]:
+        """Angles between neighbours all the way round, in degrees, at densities below p with correlations above c; and
+        whether each feature is next to its partner. Raises ValueError if a feature is not represented there."""
+        W = self.best.W.detach()[(self.p < p) & (self.c > c)]
+        everywhere = len(W) > 0 and bool(represented(W).all())
+        require(everywhere, "p, c", (p, c), "cells in which all features are represented")
+        pair = angles(W).argsort(-1) // 2
+        beside = (pair == pair.roll(1, -1)).sum(-1) == W.shape[-1] // 2
+        return torch.stack([neighbour_gaps(one) for one in W]), beside
 
     def grid(self, values: Float[Tensor, " cell"] | Int[Tensor, " cell"]) -> Float64[Tensor, "p c"]:
         """values of the cells as a square, NaN where p and c exclude each other."""
@@ -291,12 +297,12 @@ def pair_grid(
     return PairGrid(p, c, size, loss, best, again.min(0).values)
 
 
-def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"] | None = None) -> tuple[float, float]:
+def against_closed_forms(grid: PairGrid, labels: Int[Tensor, " cell"] | None = None) -> tuple[float, float, float]:
     """Share of the cells of two pairs whose arrangement, grid.labels() or other labels, is that of the lowest closed
-    form, where this drops no feature; and the largest fraction by which the lowest loss found lies below that of the
-    closed forms, where it is above 10⁻⁴."""
+    form, where this drops no feature; the share of all cells where it drops none; and the largest fraction by which the
+    lowest loss found lies below that of the closed forms, where it is above 10⁻⁴."""
     closed, expected = lowest_closed_form(grid.p, grid.c)
     labels = grid.labels() if labels is None else labels
     kept = expected != Arrangement.MORE_DROPPED
     gain = 1 - grid.lowest / closed.clamp(min=1e-12)
-    return fraction((labels == expected)[kept]), gain[grid.lowest > 1e-4].max().item()
+    return fraction((labels == expected)[kept]), fraction(kept), gain[grid.lowest > 1e-4].max().item()
