@@ -1,8 +1,6 @@
 """The exact loss of a linear model with its gradient, from the first two moments of x; one instance at a time."""
 
-import numpy as np
-
-from toymodels.engine.compiled import ONE, ZERO, fast
+from toymodels.engine.compiled import fast
 
 
 @fast
@@ -31,25 +29,22 @@ def linear_loss_and_gradient(W, b, p, importance, mean_on, d_W, d_b, gram, d_gra
 @fast
 def gram_of(W, gram):
     """gram = WᵀW."""
-    hidden, n = np.uint64(W.shape[0]), np.uint64(W.shape[1])
-    gram[:] = 0.0
-    for i in range(ZERO, n):
-        for h in range(ZERO, hidden):  # row by row: the loop over j vectorises
-            w = W[h, i]
-            for j in range(ZERO, n):
-                gram[i, j] += w * W[h, j]
+    hidden, n = W.shape
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for h in range(hidden):
+                total += W[h, i] * W[h, j]
+            gram[i, j] = total
 
 
 @fast
 def gram_to_weights(W, d_gram, d_W):
-    """d_W from the gradient by G = WᵀW; d_gram becomes its sum with its transpose."""
-    hidden, n = np.uint64(W.shape[0]), np.uint64(W.shape[1])
-    for i in range(ZERO, n):
-        for j in range(ZERO, i + ONE):
-            d_gram[i, j] = d_gram[j, i] = d_gram[i, j] + d_gram[j, i]
-    d_W[:] = 0.0
-    for h in range(ZERO, hidden):
-        for j in range(ZERO, n):
-            w = W[h, j]
-            for i in range(ZERO, n):
-                d_W[h, i] += w * d_gram[j, i]
+    """d_W from the gradient by G = WᵀW."""
+    hidden, n = W.shape
+    for h in range(hidden):
+        for i in range(n):
+            total = 0.0
+            for j in range(n):
+                total += W[h, j] * (d_gram[i, j] + d_gram[j, i])
+            d_W[h, i] = total
