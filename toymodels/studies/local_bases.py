@@ -1,5 +1,6 @@
 """Local almost-orthogonal bases (paper, section 4): two sets of as many correlated features as there are dimensions."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from toymodels.checks import count, require
+from toymodels.checks import count
 from toymodels.curves import nearest
 from toymodels.data import CorrelatedFeatures, SparseFeatures
 from toymodels.metrics import represented
@@ -62,16 +63,16 @@ def lost_alone(model: ReLUModel) -> Float[Tensor, " instance"]:
 def turning_density(bent: ReLUModel, straight: ReLUModel, p: Float64[Tensor, " setting"]) -> float:
     """Density at which bent, followed from the last of p down, becomes lower than straight, followed from the first up.
 
-    Linear between the points of p. A branch that has ended counts as equal. Raises ValueError if bent is lower all
-    along, or not lower at the last point.
+    Linear between the points of p. A branch that has ended counts as equal. NaN if bent is lower all along, or not
+    lower at the last point.
     """
     size = bent.n_features // 2
     line = [two_sets(value[None], size) for value in p]
     bend = follow(bent, line[::-1], tolerance=1e-10)
     gap = (bend.loss[:, 0].flip(0) / follow(straight, line, tolerance=1e-10).loss[:, 0] - 1).nan_to_num(0)
     higher = (gap >= 0).nonzero().flatten()
-    fits = len(higher) > 0 and higher[-1] < len(gap) - 1
-    require(fits, "p", (p[0].item(), p[-1].item()), "densities between which the bent branch becomes lower")
+    if not len(higher) or higher[-1] == len(gap) - 1:
+        return math.nan
     sides = [int(higher[-1]), int(higher[-1]) + 1]
     return float(np.interp(0, -gap[sides], p[sides]))
 

@@ -5,6 +5,7 @@ A set is on or off as one, with chance p; importances are 1. The octahedron pair
 other set. Losses called loss / p are divided by the density, which takes most of it out of them.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from toymodels.checks import count, require
+from toymodels.checks import count
 from toymodels.curves import first_crossing
 from toymodels.data import CorrelatedFeatures, Number
 from toymodels.losses import PopulationLoss
@@ -197,7 +198,7 @@ def lines(start: Shapes, density: Float[Tensor, " density"]) -> dict[str, Float[
 def takeover(start: Shapes, forms: Collection[str], low: float, high: float, halvings: int = 10) -> float:
     """The density between low and high from which the lowest of the lines is none of `forms`, by halving.
 
-    Raises ValueError unless one of them is the lowest at low, and none at high.
+    NaN unless one of them is the lowest at low, and none at high.
     """
 
     def over(density: float) -> bool:
@@ -205,7 +206,8 @@ def takeover(start: Shapes, forms: Collection[str], low: float, high: float, hal
         now = min(loss.item() for name, loss in found.items() if name in forms)
         return now > min(loss.item() for name, loss in found.items() if name not in forms)
 
-    require(over(high) and not over(low), "low, high", (low, high), f"densities between which {forms} give way")
+    if not (low < high and over(high) and not over(low)):
+        return math.nan
     for _ in range(count("halvings", halvings)):
         middle = (low + high) / 2
         low, high = (low, middle) if over(middle) else (middle, high)
@@ -234,7 +236,7 @@ class Optimum:
 def optimum(found: Iterable[Ends], density: Float[Tensor, " density"], halvings: int) -> Optimum:
     """The octahedron and its rivals among `found`, followed to each density, and the borders between their forms.
 
-    The octahedron must give way between p = 0.15 and 0.2, and the twisted frames from there to 0.25.
+    The octahedron gives way between p = 0.15 and 0.2, and the twisted frames from there to 0.25, or the border is NaN.
     """
     start = shapes(found)
     until = takeover(start, ["octahedron"], 0.15, 0.2, halvings)
