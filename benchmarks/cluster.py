@@ -87,12 +87,15 @@ def main():
         for _ in range(REPEATS):
             pairs.append((timed(single), timed(double)))
             words = [f"{wall:.1f} s ({cpu:.1f} s of CPU)" for wall, cpu in pairs[-1]]
-            print(f"one million models: one process {words[0]}, {asked.processes} {words[1]}", flush=True)
+            print(f"one million models: one process {words[0]}, {asked.processes} processes {words[1]}", flush=True)
         walls, cpus = zip(
             *((min(pair) for pair in zip(*side, strict=True)) for side in zip(*pairs, strict=True)), strict=True
         )
         efficiency = walls[0] / (asked.processes * walls[1])
-        print(f"efficiency of {asked.processes} {efficiency:.2f}; by CPU time {cpus[0] / cpus[1]:.2f}", flush=True)
+        print(
+            f"efficiency of {asked.processes} processes {efficiency:.2f}; by CPU time {cpus[0] / cpus[1]:.2f}",
+            flush=True,
+        )
         before, most, taken, found = in_fresh_client(many.scheduler_address, MANY, walls[1])
         if asked.models:
             small, large, long, _ = in_fresh_client(many.scheduler_address, asked.models // 100_000)

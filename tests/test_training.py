@@ -2,6 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
+from toymodels import losses
 
 FEATURES = tm.SparseFeatures(4, [0.9, 0.2, 0.05])
 IMPORTANCE = 0.8 ** torch.arange(4)
@@ -26,26 +27,58 @@ def test_same_seed_gives_bit_identical_weights_and_neighbours_do_not_matter(kind
     torch.testing.assert_close(alone.W[0], models[0].W[1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def plain(loss):
+    """The same objective as a function, of which training knows nothing."""
+    return lambda model: loss(model)
+
+
 @pytest.mark.parametrize("kind", ["population", "sampled"])
-def test_training_by_a_compiled_loop_is_that_by_autograd_to_the_bit(kind, dtype):
+def test_training_by_a_compiled_loop_is_that_by_autograd_to_the_bit(kind):
     seeds = torch.tensor([11, 12, 13])
-    models = [tm.ReLUModel(4, 2, 3, generator=seeds, dtype=dtype) for _ in range(2)]
-    compiled, differentiated = objective(kind, seeds), objective(kind, seeds)
-    assert (compiled.kernel(models[0]) is None) == (kind == "sampled" and dtype == torch.float64)
-    compiled = objective(kind, seeds)  # its kernel took a batch
-    histories = [tm.train(models[0], compiled, 30), tm.train(models[1], lambda model: differentiated(model), 30)]
-    assert torch.equal(histories[0].loss, histories[1].loss)
-    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
-        assert torch.equal(one, other)
-        assert one.dtype == dtype
+    models = [tm.ReLUModel(4, 2, 3, generator=seeds) for _ in range(2)]
+    assert losses.next_kernel(objective(kind, seeds), models[0]) is not None
+    assert losses.next_kernel(plain(objective(kind, seeds)), models[0]) is None
+    for model in models:
+        model.b.requires_grad_(False)
+        model.extra = torch.nn.Parameter(torch.ones(3))
+    one = tm.train(models[0], objective(kind, seeds), 30)
+    other = tm.train(models[1], plain(objective(kind, seeds)), 30)
+    assert torch.equal(one.loss, other.loss)
+    for values, same in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(values, same)
+    assert (models[0].b == 0).all()
 
 
-def test_a_population_loss_reads_its_data_anew_for_another_number_of_instances(generator):
+@pytest.mark.parametrize("parent", [tm.PopulationLoss, tm.SampledLoss])
+def test_an_objective_of_another_class_is_trained_on_as_it_says(parent, generator):
+    class Penalised(parent):
+        def __call__(self, model):
+            return super().__call__(model) + 100 * model.W.square().sum((1, 2))
+
+    settings = {"generator": generator} if parent is tm.SampledLoss else {}
+    model = tm.ReLUModel(4, 2, 2, generator=generator)
+    tm.train(model, Penalised(tm.SparseFeatures(4, 0.3), IMPORTANCE, **settings), 200)
+    assert model.W.norm() < 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_population_loss_sees_other_data_and_other_models(dtype, generator):
     loss = tm.PopulationLoss(tm.SparseFeatures(4, 0.3), IMPORTANCE)
+
+    def now():
+        return tm.population_loss(model, loss.features, loss.importance, terms=32)
+
     for instances in (1, 3, 1):
-        model = tm.ReLUModel(4, 2, instances, generator=generator)
-        assert torch.equal(loss(model), tm.population_loss(model, loss.features, IMPORTANCE, terms=32))
+        model = tm.ReLUModel(4, 2, instances, generator=generator, dtype=dtype)
+        assert torch.equal(loss(model), now())
+    for name, other in (("features", tm.SparseFeatures(4, 0.9)), ("importance", IMPORTANCE.double() / 2)):
+        before = loss(model)
+        setattr(loss, name, other)
+        assert torch.equal(loss(model), now())
+        assert not torch.equal(loss(model), before)
+    before = loss(model)
+    loss.importance.mul_(2)  # a change inside is not seen, as the class says
+    assert torch.equal(loss(model), before)
     with pytest.raises(ValueError, match="n_features is 5"):
         loss(tm.ReLUModel(5, 2, 1, generator=generator))
 

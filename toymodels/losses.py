@@ -1,7 +1,7 @@
 """What is minimised. An objective maps a model to one loss per instance; training does not care how.
 
-One that has a method kernel(model) -> Kernel | None offers a compiled loss that finds the gradient along with it: then
-training spares autograd, which takes as long as the loop itself for small models.
+Those of this module may find the gradient along with the loss, in a compiled loop: see next_kernel. Then training
+spares autograd, which takes as long as the loop itself for small models.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from toymodels import streams
 from toymodels.checks import count, importance_tensor, require
 from toymodels.data import Features, SharedByBatch, SharedByBoth, SharedByExample, SparseFeatures, has_own_sampler
 from toymodels.engine.batches import sampled_loss_and_gradient
-from toymodels.engine.kernel import Kernel, KernelLoss
+from toymodels.engine.kernel import Kernel
 from toymodels.models import LinearModel, ReLUModel, ToyModel
-from toymodels.population import exact_kernel, exact_loss, task
+from toymodels.population import exact_kernel, exact_loss, law_and_importance
 
 BLOCK = 4096  # examples of a fixed sample handled together
 COMPILED_UP_TO = 4096  # entries of W up to which the compiled sampled loss beats matrix products
@@ -64,21 +64,22 @@ class SampledLoss:
         self._drawn = self._instances = 0
 
     def __call__(self, model: ToyModel) -> Float[Tensor, " instance"]:
-        kernel = self.kernel(model)
+        kernel = self.next_kernel(model)
         if kernel is not None:
-            return KernelLoss.apply(kernel, *model.parameters())
+            return kernel.differentiable(model)
         start = self._next_batch(model)
         own = self.generator if isinstance(self.generator, torch.Generator) else None
         x = examples(self.features, self._seeds, start, self.batch, self.shared_mask, own).to(next(model.parameters()))
         return weighted_mse(model(x), x if self.target is None else self.target(x), self.importance)
 
-    def kernel(self, model: ToyModel) -> Kernel | None:
-        """The loss on a fresh batch as a compiled loop, if there is one for these classes: see compiled_step."""
+    def next_kernel(self, model: ToyModel) -> Kernel | None:
+        """The loss on the next batch as a compiled loop, if there is one for these classes: see compiled_step."""
         step = compiled_step(model, self.features, self.target)
         if step is None:
             return None
         start = self._next_batch(model)
-        return Kernel(step, (*self._data, start, self.batch, self.shared_mask))
+        p, weights = (values.numpy() for values in self._data)
+        return Kernel(step, (p, weights, self._seeds.numpy().view(np.uint64), start, self.batch, self.shared_mask))
 
     def _next_batch(self, model: ToyModel) -> int:
         """Where the next batch begins in each stream."""
@@ -94,8 +95,7 @@ class SampledLoss:
         self._seeds = streams.instance_seeds(self.generator, instances)
         p = self.features.for_instances(instances).density.float()
         weights = importance_tensor(self.importance, p.shape[1], instances, p)
-        arrays = (values.contiguous().numpy() for values in (p, weights))
-        self._data = *arrays, self._seeds.numpy().view(np.uint64)
+        self._data = [values.detach().contiguous() for values in (p, weights)]
         self._drawn, self._instances = 0, instances
 
 
@@ -198,7 +198,8 @@ COMPILED_STEPS: dict[tuple, Callable] = {
 class PopulationLoss:
     """Objective: the exact expected loss, see population_loss. terms: of its Fourier series; 32 are enough to train.
 
-    features and importance are read at the first call, and again when the number of instances changes.
+    features and importance are read at the first call, and again when they are others or the model has other sizes: a
+    change inside of one of them is not seen.
     """
 
     features: Features
@@ -207,23 +208,34 @@ class PopulationLoss:
 
     def __post_init__(self) -> None:
         count("terms", self.terms)
-        self._read_for = None
+        self._read_for = self._read = None
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         exact = exact_loss(model, self.features)
         return exact(model, *self._task(model), self.terms, None)
 
-    def kernel(self, model: ToyModel) -> Kernel | None:
-        """The compiled loss of models of this class, if there is one."""
-        kernel = exact_kernel(model, self.features)
-        return kernel and kernel(*self._task(model), self.terms)
+    def next_kernel(self, model: ToyModel) -> Kernel | None:
+        """The loss as a compiled loop, if there is one for these classes: see population.exact_kernel."""
+        exact_loss(model, self.features)
+        return exact_kernel(model, self.features, self._task(model), self.terms)
 
     def _task(self, model: ToyModel) -> tuple[Tensor, Tensor, Tensor]:
-        """See population.task."""
-        asked = model.n_features, model.n_instances, model.b.device
-        if self._read_for != asked:
-            self._read, self._read_for = task(model, self.features, self.importance), asked
+        """Copies of law_and_importance: what is read once is the same at every call."""
+        data = self.features, self.importance
+        sizes = model.n_features, model.n_instances, model.b.device
+        asked = *map(id, data), *sizes
+        if self._read_for is None or self._read_for[0] != asked:
+            copies = tuple(values.clone() for values in law_and_importance(model, *data))
+            self._read, self._read_for = copies, (asked, data)  # data are held: no other object has their id
         return self._read
+
+
+def next_kernel(objective: Callable[[ToyModel], Tensor], model: ToyModel) -> Kernel | None:
+    """The compiled loop behind the next call of objective(model), if there is one.
+
+    By exact class, like all that is compiled: a subclass of an objective may compute something else.
+    """
+    return objective.next_kernel(model) if type(objective) in (PopulationLoss, SampledLoss) else None
 
 
 def noise_scale(

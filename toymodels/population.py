@@ -28,7 +28,6 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
@@ -36,7 +35,7 @@ from torch import Tensor
 from toymodels.checks import count, finite_weights, importance_tensor, require
 from toymodels.data import Features, law, law_is_known
 from toymodels.engine import mixture, series
-from toymodels.engine.kernel import Kernel, KernelLoss
+from toymodels.engine.kernel import Kernel
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 
 TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually under 1e-6
@@ -72,10 +71,10 @@ def unchecked_population_loss(
 ) -> Float64[Tensor, " instance"]:
     """population_loss that passes NaN weights through as NaN losses (a diverged training run)."""
     exact = exact_loss(model, features)
-    return exact(model, *task(model, features, importance), terms, compiled)
+    return exact(model, *law_and_importance(model, features, importance), terms, compiled)
 
 
-def task(
+def law_and_importance(
     model: ToyModel, features: Features, importance: Shaped[Tensor, "*rows feature"]
 ) -> tuple[Float64[Tensor, "instance state"], Float64[Tensor, "instance state feature"], Float64[Tensor, "..."]]:
     """chance, density and importance [instance, feature] for a model, on its device; ValueError if they disagree."""
@@ -108,24 +107,15 @@ def _linear(model, chance, density, weights, terms, compiled, signed=False):
 
 def _relu(model, chance, density, weights, terms, compiled):
     if compiled if compiled is not None else model.b.device.type == "cpu":
-        return KernelLoss.apply(_relu_kernel(chance, density, weights, terms), model.W, model.b)
+        return _relu_kernel(chance, density, weights, terms).differentiable(model)
     W, b = model.W.double(), model.b.double()
     losses = relu_output_losses(W[:, None], b[:, None], density, terms)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 
 
 def _relu_kernel(chance, density, weights, terms):
-    settings = chance.numpy(), density.numpy(), weights.numpy(), terms
-    return Kernel(mixture.relu_loss_and_gradient, settings, np.float64)
-
-
-def exact_kernel(model: ToyModel, features: Features) -> Callable[..., Kernel] | None:
-    """What makes the compiled loss of a model of this class from (chance, density, importance, terms), if there is one.
-
-    The one place where it is looked up, by exact class.
-    """
-    on_cpu = model.b.device.type == "cpu"
-    return _relu_kernel if type(model) is ReLUModel and not features.signed and on_cpu else None
+    arrays = (values.detach().numpy() for values in (chance, density, weights))
+    return Kernel(mixture.relu_loss_and_gradient, (*arrays, terms), torch.float64)
 
 
 # exact class of the model, are features signed: loss [instance] from (model, chance [instance, state],
@@ -135,6 +125,14 @@ EXACT_LOSSES: dict[tuple[type[ToyModel], bool], Callable] = {
     (LinearModel, True): partial(_linear, signed=True),
     (ReLUModel, False): _relu,
 }
+# those that are compiled: Kernel from (chance, density, importance, terms)
+EXACT_KERNELS: dict[tuple[type[ToyModel], bool], Callable[..., Kernel]] = {(ReLUModel, False): _relu_kernel}
+
+
+def exact_kernel(model: ToyModel, features: Features, task: tuple[Tensor, Tensor, Tensor], terms: int) -> Kernel | None:
+    """The compiled exact loss of a model of this class, if there is one. task: its law_and_importance."""
+    make = EXACT_KERNELS.get((type(model), features.signed)) if model.b.device.type == "cpu" else None
+    return make(*task, terms) if make else None
 
 
 def linear_output_losses(

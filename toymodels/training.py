@@ -15,7 +15,7 @@ from tqdm import tqdm
 from toymodels import chunks, streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
 from toymodels.data import Features
-from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss
+from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss, next_kernel
 from toymodels.models import ToyModel
 from toymodels.population import TERMS, has_exact_loss
 
@@ -72,6 +72,7 @@ def train(
     optimizer: one of OPTIMIZERS, or a function of (parameters, lr). schedule: "cosine", "constant" or a function
     of the fraction of steps done. snapshots: steps before which all parameters are copied (`steps`: after the last).
     progress: show a tqdm bar, with this label if it is a string.
+    Gradients come from compiled loops where there are some (losses.next_kernel), and then no hook of autograd runs.
     Raises ValueError for arguments out of range, weights that are not finite, an unknown optimizer or schedule.
     """
     count("steps", steps)
@@ -107,11 +108,12 @@ def train(
 
 def _differentiated(objective: Objective, model: ToyModel) -> Float[Tensor, " instance"]:
     """objective(model), and its gradient by the parameters in their .grad."""
-    kernel = objective.kernel(model) if hasattr(objective, "kernel") else None
+    kernel = next_kernel(objective, model)
     if kernel is not None:
-        loss, *gradients = kernel(model.parameters())
-        for values, gradient in zip(model.parameters(), gradients, strict=True):
-            values.grad = gradient.to(values.dtype)
+        parameters = kernel.parameters(model)
+        loss, *gradients = kernel(parameters)
+        for values, gradient in zip(parameters, gradients, strict=True):
+            values.grad = gradient.to(values.dtype) if values.requires_grad else None
         return loss
     loss = objective(model)
     model.zero_grad()

@@ -77,7 +77,7 @@ def _loops(rows_together):
                     sums_W[a, i, r] += h[a, r] * error[i, r] + d_h[a, r] * x[i, r]
 
     @allocating
-    def some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b):
+    def loss_and_gradients(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b):
         """Writes loss and gradients of the instances `some`, which share working space."""
         hidden, n = W.shape[1:]
         floor = np.float32(0.0 if relu else -np.inf)
@@ -108,11 +108,11 @@ def _loops(rows_together):
                 for a in range(hidden):
                     d_W[k, a, i] = sums_W[a, i].sum()
 
-    return some
+    return loss_and_gradients
 
 
 FEW = 16  # examples in a batch up to which blocks of 64 would be mostly empty
-_some, _some_of_few = _loops(64), _loops(FEW)
+_by_64, _by_16 = _loops(64), _loops(FEW)
 
 
 @parallel
@@ -127,7 +127,7 @@ def sampled_loss_and_gradient(W, b, p, importance, seeds, start, batch, relu, by
     for group in prange((instances + size - 1) // size):
         some = range(group * size, min((group + 1) * size, instances))
         if batch <= FEW:
-            _some_of_few(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
+            _by_16(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
         else:
-            _some(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
+            _by_64(some, W, b, p, importance, seeds, start, batch, relu, by_example, by_batch, loss, d_W, d_b)
     return loss, d_W, d_b

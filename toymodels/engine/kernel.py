@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -11,21 +10,30 @@ from torch.autograd.function import once_differentiable
 
 @dataclass(frozen=True)
 class Kernel:
-    """loop(*parameters, *settings) gives the loss [instance] and its gradient by each parameter, in arrays of dtype."""
+    """loop(*parameters, *settings) gives the loss [instance] and its gradient by each parameter, all in arrays.
+
+    names: of the parameters of the model that it takes, as arrays of dtype.
+    """
 
     loop: Callable
     settings: tuple
-    dtype: type = np.float32
+    dtype: torch.dtype = torch.float32
+    names: tuple[str, ...] = ("W", "b")
+
+    def parameters(self, model: torch.nn.Module) -> list[Tensor]:
+        return [getattr(model, name) for name in self.names]
 
     def __call__(self, parameters: Iterable[Tensor]) -> list[Tensor]:
         """Loss [instance] and its gradient by each parameter, without autograd."""
-        arrays = [np.ascontiguousarray(values.detach().numpy(), self.dtype) for values in parameters]
+        arrays = [values.detach().to(self.dtype).contiguous().numpy() for values in parameters]
         return [torch.from_numpy(result) for result in self.loop(*arrays, *self.settings)]
 
+    def differentiable(self, model: torch.nn.Module) -> Tensor:
+        """Loss [instance] of a model, for autograd (first derivatives)."""
+        return _KernelLoss.apply(self, *self.parameters(model))
 
-class KernelLoss(torch.autograd.Function):
-    """Loss [instance] of the parameters by a Kernel, for first derivatives."""
 
+class _KernelLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, kernel, *parameters):
         loss, *gradients = kernel(parameters)

@@ -218,7 +218,8 @@ def takeover(start: Shapes, forms: Collection[str], low: float, high: float, hal
 class Optimum:
     """Which solution is the lowest. start: the shapes that are followed; lines: of them, by form, see `lines`.
 
-    until: the density up to which it is the octahedron. closed_from: the one from which it is a closed frame.
+    until: the density up to which it is the octahedron. closed_from: the one from which it is a closed frame. NaN: see
+    takeover.
     """
 
     start: Shapes

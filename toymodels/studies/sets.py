@@ -241,12 +241,12 @@ class PairGrid:
 
     def polygons(self, p: float, c: float) -> tuple[Float[Tensor, "cell feature"], Bool[Tensor, " cell"]]:
         """Angles between neighbours all the way round, in degrees, at densities below p with correlations above c; and
-        whether each feature is next to its partner. Raises ValueError if a feature is not represented there."""
+        whether every feature is next to its partner. Raises ValueError if a feature is not represented there."""
         W = self.best.W.detach()[(self.p < p) & (self.c > c)]
         everywhere = len(W) > 0 and bool(represented(W).all())
         require(everywhere, "p, c", (p, c), "cells in which all features are represented")
         pair = angles(W).argsort(-1) // 2
-        beside = (pair == pair.roll(1, -1)).sum(-1) == W.shape[-1] // 2
+        beside = (pair == pair.roll(1, -1)).sum(-1) >= W.shape[-1] // 2
         return torch.stack([neighbour_gaps(one) for one in W]), beside
 
     def grid(self, values: Float[Tensor, " cell"] | Int[Tensor, " cell"]) -> Float64[Tensor, "p c"]:
