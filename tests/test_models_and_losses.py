@@ -280,3 +280,21 @@ def test_the_noise_scale_is_the_batch_with_as_much_noise_as_gradient(generator):
     torch.testing.assert_close(scale, expected, rtol=0.15, atol=0)
     with pytest.raises(ValueError, match="tasks of features is 2; allowed: 1"):
         losses.noise_scale(model, tm.SparseFeatures(4, [0.1, 0.4]), importance, 10, generator)
+
+
+def test_what_is_changed_in_one_object_is_not_compiled(generator):
+    model, features = tm.ReLUModel(3, 2, 2, generator=generator), tm.SparseFeatures(3, 0.5)
+    assert losses.compiled_step(model, features, None) is not None
+    assert losses.compiled_step(model, features, torch.abs) is None
+    features.draw = lambda seeds, start, batch, shared_mask=False: torch.zeros(2, batch, 3)
+    assert losses.compiled_step(model, features, None) is None
+    assert (tm.SampledLoss(features, torch.ones(3), 8, generator=generator)(model) == 0).all()
+    model.forward = lambda x: x
+    assert losses.compiled_step(model, tm.SparseFeatures(3, 0.5), None) is None
+
+
+def test_the_exact_loss_is_differentiable_by_importance(generator):
+    model, importance = tm.ReLUModel(3, 2, 2, generator=generator), torch.ones(3, requires_grad=True)
+    tm.population_loss(model, tm.SparseFeatures(3, 0.5), importance).sum().backward()
+    alone = [tm.population_loss(model, tm.SparseFeatures(3, 0.5), torch.eye(3)[i]).sum() for i in range(3)]
+    torch.testing.assert_close(importance.grad, torch.stack(alone).float())

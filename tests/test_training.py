@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -41,12 +43,25 @@ def test_training_by_a_compiled_loop_is_that_by_autograd_to_the_bit(kind):
     for model in models:
         model.b.requires_grad_(False)
         model.extra = torch.nn.Parameter(torch.ones(3))
+        model.extra.grad = torch.ones(3)
     one = tm.train(models[0], objective(kind, seeds), 30)
     other = tm.train(models[1], plain(objective(kind, seeds)), 30)
     assert torch.equal(one.loss, other.loss)
     for values, same in zip(models[0].parameters(), models[1].parameters(), strict=True):
         assert torch.equal(values, same)
     assert (models[0].b == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["population", "sampled"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_how_weights_lie_in_memory_does_not_matter(kind, optimizer, generator):
+    seeds = torch.tensor([11, 12, 13])
+    W = torch.randn(3, 4, 2, generator=generator).mT
+    models = [tm.ReLUModel.from_weights(W), tm.ReLUModel.from_weights(W.contiguous())]
+    assert models[0].W.stride() != models[1].W.stride()
+    for model in models:
+        tm.train(model, objective(kind, seeds), 50, optimizer=optimizer)
+    torch.testing.assert_close(models[0].W, models[1].W, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("parent", [tm.PopulationLoss, tm.SampledLoss])
@@ -76,6 +91,9 @@ def test_a_population_loss_sees_other_data_and_other_models(dtype, generator):
         setattr(loss, name, other)
         assert torch.equal(loss(model), now())
         assert not torch.equal(loss(model), before)
+    other = copy.deepcopy(loss)
+    other.importance = IMPORTANCE.double()
+    assert torch.equal(other(model), tm.population_loss(model, loss.features, IMPORTANCE, terms=32))
     before = loss(model)
     loss.importance.mul_(2)  # a change inside is not seen, as the class says
     assert torch.equal(loss(model), before)

@@ -78,8 +78,7 @@ class SampledLoss:
         if step is None:
             return None
         start = self._next_batch(model)
-        p, weights = (values.numpy() for values in self._data)
-        return Kernel(step, (p, weights, self._seeds.numpy().view(np.uint64), start, self.batch, self.shared_mask))
+        return Kernel(step, (*self._data, start, self.batch, self.shared_mask))
 
     def _next_batch(self, model: ToyModel) -> int:
         """Where the next batch begins in each stream."""
@@ -95,7 +94,8 @@ class SampledLoss:
         self._seeds = streams.instance_seeds(self.generator, instances)
         p = self.features.for_instances(instances).density.float()
         weights = importance_tensor(self.importance, p.shape[1], instances, p)
-        self._data = [values.detach().contiguous() for values in (p, weights)]
+        arrays = (values.detach().cpu().contiguous().numpy() for values in (p, weights))
+        self._data = *arrays, self._seeds.numpy().view(np.uint64)
         self._drawn, self._instances = 0, instances
 
 
@@ -163,10 +163,11 @@ def compiled_step(model: ToyModel, features: Features, target: Callable | None) 
 
     The one place where it is looked up, by exact classes: a subclass may compute or draw something else.
     """
-    step = COMPILED_STEPS.get((type(model), type(features), features.signed, target))
+    if target is not None or has_own_sampler(features) or "draw" in vars(features) or "forward" in vars(model):
+        return None
     first = next(model.parameters())
     small = first[0].numel() <= COMPILED_UP_TO and first.dtype == torch.float32 and first.device.type == "cpu"
-    return step if small and not has_own_sampler(features) else None
+    return COMPILED_STEPS.get((type(model), type(features), features.signed)) if small else None
 
 
 def _tied_step(relu: bool, one_bit: bool, one_mask: bool) -> Callable:
@@ -179,11 +180,11 @@ def _tied_step(relu: bool, one_bit: bool, one_mask: bool) -> Callable:
     return step
 
 
-# (class of model, class of features, signed, target): step(*parameters, p [instance, feature], importance, seeds
+# (class of model, class of features, signed): step(*parameters, p [instance, feature], importance, seeds
 # [instance] as uint64, start, batch, shared_mask), all arrays, gives the loss [instance], weighted_mse on
 # features.draw(seeds, start, ...), and its gradient by each parameter.
 COMPILED_STEPS: dict[tuple, Callable] = {
-    (kind, data, False, None): _tied_step(kind is ReLUModel, *shared)
+    (kind, data, False): _tied_step(kind is ReLUModel, *shared)
     for kind in (LinearModel, ReLUModel)
     for data, *shared in (
         (SparseFeatures, False, False),
@@ -208,7 +209,7 @@ class PopulationLoss:
 
     def __post_init__(self) -> None:
         count("terms", self.terms)
-        self._read_for = self._read = None
+        self._read_for = None, None, ()  # features, importance, sizes of the model
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         exact = exact_loss(model, self.features)
@@ -221,12 +222,11 @@ class PopulationLoss:
 
     def _task(self, model: ToyModel) -> tuple[Tensor, Tensor, Tensor]:
         """Copies of law_and_importance: what is read once is the same at every call."""
-        data = self.features, self.importance
-        sizes = model.n_features, model.n_instances, model.b.device
-        asked = *map(id, data), *sizes
-        if self._read_for is None or self._read_for[0] != asked:
-            copies = tuple(values.clone() for values in law_and_importance(model, *data))
-            self._read, self._read_for = copies, (asked, data)  # data are held: no other object has their id
+        data, sizes = (self.features, self.importance), (model.n_features, model.n_instances, model.b.device)
+        features, importance, read = self._read_for
+        if features is not data[0] or importance is not data[1] or read != sizes:
+            self._read = tuple(values.clone() for values in law_and_importance(model, *data))
+            self._read_for = *data, sizes
         return self._read
 
 

@@ -106,11 +106,16 @@ def _linear(model, chance, density, weights, terms, compiled, signed=False):
 
 
 def _relu(model, chance, density, weights, terms, compiled):
-    if compiled if compiled is not None else model.b.device.type == "cpu":
+    if compiled if compiled is not None else _fits_kernel(model, chance, density, weights):
         return _relu_kernel(chance, density, weights, terms).differentiable(model)
     W, b = model.W.double(), model.b.double()
     losses = relu_output_losses(W[:, None], b[:, None], density, terms)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
+
+
+def _fits_kernel(model: ToyModel, *task: Tensor) -> bool:
+    """Kernels run on the CPU, and differentiate by the parameters alone."""
+    return model.b.device.type == "cpu" and not any(values.requires_grad for values in task)
 
 
 def _relu_kernel(chance, density, weights, terms):
@@ -131,8 +136,8 @@ EXACT_KERNELS: dict[tuple[type[ToyModel], bool], Callable[..., Kernel]] = {(ReLU
 
 def exact_kernel(model: ToyModel, features: Features, task: tuple[Tensor, Tensor, Tensor], terms: int) -> Kernel | None:
     """The compiled exact loss of a model of this class, if there is one. task: its law_and_importance."""
-    make = EXACT_KERNELS.get((type(model), features.signed)) if model.b.device.type == "cpu" else None
-    return make(*task, terms) if make else None
+    make = EXACT_KERNELS.get((type(model), features.signed))
+    return make(*task, terms) if make and _fits_kernel(model, *task) else None
 
 
 def linear_output_losses(

@@ -108,15 +108,16 @@ def train(
 
 def _differentiated(objective: Objective, model: ToyModel) -> Float[Tensor, " instance"]:
     """objective(model), and its gradient by the parameters in their .grad."""
+    model.zero_grad()
     kernel = next_kernel(objective, model)
     if kernel is not None:
         parameters = kernel.parameters(model)
         loss, *gradients = kernel(parameters)
         for values, gradient in zip(parameters, gradients, strict=True):
-            values.grad = gradient.to(values.dtype) if values.requires_grad else None
+            if values.requires_grad:  # with the strides of the parameter: fused optimisers go through memory
+                values.grad = torch.empty_like(values).copy_(gradient)
         return loss
     loss = objective(model)
-    model.zero_grad()
     loss.backward(torch.ones_like(loss))
     return loss.detach()
 
