@@ -31,6 +31,7 @@ population  the exact loss and its derivation; training, minima, sweeps: the fiv
 """
 
 from toymodels import theory
+from toymodels.branches import Branch, crossing, follow, relax
 from toymodels.data import (
     AnticorrelatedFeatures,
     CorrelatedFeatures,
@@ -40,7 +41,7 @@ from toymodels.data import (
     SharedByExample,
     SparseFeatures,
 )
-from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss, weighted_mse
+from toymodels.losses import PopulationLoss, SampledLoss, StratifiedLoss, weighted_mse
 from toymodels.metrics import (
     Phase,
     angles,
@@ -52,7 +53,7 @@ from toymodels.metrics import (
     phase_labels,
     represented,
 )
-from toymodels.minima import Branch, crossing, follow, minimise, outcomes, relax, search
+from toymodels.minima import minimise, search
 from toymodels.models import (
     AbsoluteValueModel,
     LinearModel,
@@ -62,6 +63,7 @@ from toymodels.models import (
     stack_models,
 )
 from toymodels.population import population_loss
+from toymodels.problem import Problem
 from toymodels.representation import readout_accuracy, represented_features
 from toymodels.sweeps import PhaseDiagram, phase_diagram
 from toymodels.training import History, Restarts, restarts, success_rate, train
@@ -73,13 +75,13 @@ __all__ = [
     "AnticorrelatedFeatures",
     "Branch",
     "CorrelatedFeatures",
-    "FixedSampleLoss",
     "History",
     "LinearModel",
     "PairedFeatures",
     "Phase",
     "PhaseDiagram",
     "PopulationLoss",
+    "Problem",
     "ReLUHiddenModel",
     "ReLUModel",
     "Restarts",
@@ -88,6 +90,7 @@ __all__ = [
     "SharedByBoth",
     "SharedByExample",
     "SparseFeatures",
+    "StratifiedLoss",
     "ToyModel",
     "angles",
     "crossing",
@@ -98,7 +101,6 @@ __all__ = [
     "in_superposition",
     "interference",
     "minimise",
-    "outcomes",
     "phase_diagram",
     "phase_labels",
     "population_loss",

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from toymodels import streams
@@ -78,6 +78,25 @@ class ToyModel(nn.Module):
         for name in names:
             other._parameters[name] = nn.Parameter(values[name].detach().clone())
         return other
+
+    @staticmethod
+    def target(x: Tensor) -> Tensor:
+        """What the model is asked to compute."""
+        return x
+
+    def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
+        """Draw the weights of one random feature of each instance afresh, in place, entries of variance 1/n_hidden.
+
+        seeds: of the feature and its weights. A class with other matrices than W overrides it.
+        """
+        self._redraw(seeds, self.W)
+
+    def _redraw(self, seeds: Int64[Tensor, " instance"], *matrices: Tensor) -> None:
+        """New columns of one random feature in matrices [instance, hidden, feature], which may be views."""
+        feature = (streams.uniform(seeds, 0, 1)[:, 0] * self.n_features).long()
+        for k, matrix in enumerate(matrices):
+            fresh = streams.normal(seeds, 1 + k * self.n_hidden, self.n_hidden) / self.n_hidden**0.5
+            matrix.data[torch.arange(len(seeds)), :, feature] = fresh.to(matrix)
 
     def __call__(self, x: Tensor) -> Batch:
         expected = f"shape [{self.n_instances}, batch, {self.n_features}]"
@@ -195,6 +214,15 @@ class AbsoluteValueModel(ToyModel):
         require(fits, "W1, W2", shapes, "[instance, hidden, feature] and [instance, feature, hidden]")
         tied = super().from_weights(W1, b)  # checks b
         return _of(cls, W1=W1, W2=W2.to(W1), b=tied.b)
+
+    @staticmethod
+    def target(x: Tensor) -> Tensor:
+        """What the model is asked to compute: |x|."""
+        return x.abs()
+
+    def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
+        """Draw the weights of one random feature of each instance afresh, those into the neurons and those out."""
+        self._redraw(seeds, self.W1, self.W2.mT)
 
     @property
     def n_hidden(self) -> int:

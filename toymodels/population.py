@@ -28,6 +28,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
@@ -38,6 +39,7 @@ from toymodels.engine import mixture, series
 from toymodels.engine.kernel import Kernel
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 
+NO_FRAMES = np.empty((0, 0, 0, 4))
 TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually under 1e-6
 
 
@@ -120,7 +122,18 @@ def _fits_kernel(model: ToyModel, *task: Tensor) -> bool:
 
 def _relu_kernel(chance, density, weights, terms):
     arrays = (values.detach().numpy() for values in (chance, density, weights))
-    return Kernel(mixture.relu_loss_and_gradient, (*arrays, terms), torch.float64)
+    chance, density, weights = arrays
+    loop = mixture.loop_for(True, density, terms)
+    n, states = density.shape[-1], density.shape[1]
+    frame_shape = None if loop is mixture.by_closed_form or n <= 2 else (len(density), states, n, 4)
+    settings = chance, density, weights, True, 0.5, terms, NO_FRAMES
+    return Kernel(loop, settings, torch.float64, states * (300.0 + 20.0 * n**3), frame_shape)
+
+
+def _linear_kernel(chance, density, weights, terms, mean):
+    settings = chance.numpy(), density.numpy(), weights.detach().numpy(), False, mean, terms, NO_FRAMES
+    n = density.shape[-1]
+    return Kernel(mixture.by_moments, settings, torch.float64, density.shape[1] * (100.0 + 5.0 * n**3))
 
 
 # exact class of the model, are features signed: loss [instance] from (model, chance [instance, state],
@@ -131,7 +144,11 @@ EXACT_LOSSES: dict[tuple[type[ToyModel], bool], Callable] = {
     (ReLUModel, False): _relu,
 }
 # those that are compiled: Kernel from (chance, density, importance, terms)
-EXACT_KERNELS: dict[tuple[type[ToyModel], bool], Callable[..., Kernel]] = {(ReLUModel, False): _relu_kernel}
+EXACT_KERNELS: dict[tuple[type[ToyModel], bool], Callable[..., Kernel]] = {
+    (ReLUModel, False): _relu_kernel,
+    (LinearModel, False): partial(_linear_kernel, mean=0.5),
+    (LinearModel, True): partial(_linear_kernel, mean=0.0),
+}
 
 
 def exact_kernel(model: ToyModel, features: Features, task: tuple[Tensor, Tensor, Tensor], terms: int) -> Kernel | None:

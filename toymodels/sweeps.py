@@ -13,13 +13,12 @@ from toymodels import chunks, streams, theory
 from toymodels import data as features_module
 from toymodels.checks import count, in_range, require
 from toymodels.data import Features, SparseFeatures
-from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss
+from toymodels.losses import SampledLoss
 from toymodels.metrics import Phase, cosines, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel, ToyModel
-from toymodels.population import TERMS, has_exact_loss
 from toymodels.shares import fraction
-from toymodels.training import best_start, success_rate, train
+from toymodels.training import best_start, score, success_rate, train
 
 MODELS = {"relu": ReLUModel, "linear": LinearModel}
 MODELS_PER_CHUNK = 20_000
@@ -167,7 +166,7 @@ def phase_diagram(
     batch: None minimises the exact loss by L-BFGS (at most `steps` iterations, default 1000, see minimise), a number
     trains by Adam at rate lr (cosine) on sampled batches (default 4000 steps).
     A model that has not converged has the phase NOT_CONVERGED, where that is known (exact loss). Where there is no
-    exact loss, starts are compared on FixedSampleLoss. Raises ValueError for grids or settings out of range.
+    exact loss, starts are compared on a weighted sample. Raises ValueError for grids or settings out of range.
     """
     grid = [
         torch.logspace(low, high, 40, dtype=torch.float64) if values is None else torch.as_tensor(values).double()
@@ -316,12 +315,8 @@ def run_chunk(settings: Settings, number: int) -> dict[str, np.ndarray]:
     else:
         objective = SampledLoss(features, importance, settings.batch, generator=seeds)
         train(model, objective, settings.steps, settings.lr)
-        score = PopulationLoss(features, importance, TERMS)
-        if not has_exact_loss(model, features):
-            seeds = streams.derived_seeds(settings.seed, cell + settings.cells * settings.restarts)
-            score = FixedSampleLoss(of_cells, importance_of_cells, generator=seeds)
         with torch.no_grad():
-            loss = score(model)
+            loss = score(model, of_cells, importance_of_cells, rows=16_384)
     arrays |= {"loss": loss, **{PARAMETER + name: values.detach() for name, values in model.named_parameters()}}
     arrays = {name: value.view(settings.restarts, len(cells), *value.shape[1:]) for name, value in arrays.items()}
     share = success_rate(arrays["loss"], within=WITHIN)
