@@ -46,8 +46,9 @@ class SampledLoss:
     features: the data. importance: [feature] or [instance, feature]. batch: examples per call and instance.
     target: what the output should be, a function of x (None: what the model is asked to compute, model.target).
     shared_mask: draw which features are on once for a whole batch, as some samplers do; no law of x.
-    generator: a torch.Generator or an int64 tensor of seeds, one per instance; each instance draws from its
-    own stream, so its data do not depend on which others are stacked with it. A class of features with a sample() of its own is handed the generator (or fresh seeds) at every call.
+    generator: a torch.Generator or an int64 tensor of seeds, one per instance; each instance draws from its own stream,
+    so its data do not depend on which others are stacked with it. A class of features with a sample() of its own is
+    handed the generator (or fresh seeds) at every call.
     All are read at the first call, and again when the number of instances changes.
     Raises ValueError if features or importance do not fit the model.
     """

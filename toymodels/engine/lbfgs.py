@@ -262,7 +262,7 @@ def _move(w, source, to):
 
 @fast
 def _replace(w, active, theta, loss, used, waiting, until):
-    """Writes the results of instances that are done; numbers waiting ... until - 1 take their slots, then the last ones.
+    """Writes the results of those that are done; numbers waiting ... until - 1 take their slots, then the last ones.
 
     Returns the number of slots in use.
     """
