@@ -305,7 +305,7 @@ def test_the_relaxed_border_is_mirrored_and_ends_at_the_triple_point(diagram):
 def test_crossings_of_three_features_are_dots_on_the_trained_models(diagram):
     p, r, canonical = diagram
     model = tm.ReLUModel.from_weights(torch.eye(2, 3))
-    crossings = {0.5: [tm.minima.Transition(x, model, model, 1.0, 0.0) for x in (0.4, 0.6)], 2.0: []}
+    crossings = {0.5: [tm.branches.Transition(x, model, model, 1.0, 0.0) for x in (0.4, 0.6)], 2.0: []}
     partner = torch.arange(12).view(4, 3) % 4
     figure = phases.three_features(p, r, canonical, torch.rand(4, 3, 2, 3), partner, crossings)
     _, trained, shared = figure.axes

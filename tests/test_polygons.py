@@ -6,7 +6,7 @@ import torch
 
 import toymodels as tm
 from toymodels.geometry import polygon
-from toymodels.minima import Branch
+from toymodels.branches import Branch
 from toymodels.studies import polygons
 
 

@@ -146,7 +146,12 @@ def _tied(model: ToyModel, arrays: tuple, start: int, batch: int, shared_mask: b
 
 def _hidden(model: ToyModel, arrays: tuple, start: int, batch: int, shared_mask: bool, signed: bool):
     settings = *arrays, start, batch, signed, *HIDDEN[type(model)](model)
-    return Kernel(hidden.on_fresh_rows, settings, cost=batch * model.n_hidden * model.n_features)
+    cost = batch * model.n_hidden * model.n_features
+    return Kernel(hidden.on_fresh_rows, settings, cost=cost, names=_names(model))
+
+
+def _names(model: ToyModel) -> tuple[str, ...]:
+    return tuple(name for name, _ in model.named_parameters())
 
 
 # exact class of models with a hidden ReLU -> are they tied, do they have hidden biases, is their target |x|
@@ -257,12 +262,14 @@ class StratifiedLoss:
         x, weight = self.sample
         settings = x, weight, task.numpy(), importance.float().numpy(), *kind(model)
         cost = 0.5 * weight[0].size * model.n_hidden * model.n_features
-        return Kernel(hidden.on_rows, settings, torch.float64, cost)
+        return Kernel(hidden.on_rows, settings, torch.float64, cost, names=_names(model))
 
     def _task(self, model: ToyModel) -> tuple[Int64[Tensor, " instance"], Float64[Tensor, "instance feature"]]:
         """Which task's rows each instance sees, and its importances."""
         n, tasks = model.n_instances, self.features.n_instances
-        require(model.n_features == self.features.n_features, "n_features", model.n_features, self.features.n_features)
+        require(
+            model.n_features == self.features.n_features, "n_features", model.n_features, f"{self.features.n_features}"
+        )
         require(n % tasks == 0, "number of instances", n, f"a multiple of {tasks}, as the features have")
         weights = torch.as_tensor(self.importance, dtype=torch.float64)
         weights = weights.repeat(n // tasks, 1) if weights.ndim == 2 and len(weights) == tasks else weights

@@ -174,7 +174,7 @@ def _differentiated(objective: Objective, model: ToyModel) -> Float[Tensor, " in
     model.zero_grad()
     kernel = kernel_of(objective, model)
     if kernel is not None:
-        parameters = list(model.parameters())
+        parameters = kernel.parameters(model)
         loss, *gradients = kernel(parameters)
         for values, gradient in zip(parameters, gradients, strict=True):
             if values.requires_grad:  # with the strides of the parameter: fused optimisers go through memory

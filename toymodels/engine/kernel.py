@@ -15,7 +15,7 @@ from toymodels.engine import threads
 class Kernel:
     """loop(theta, gradient, loss, some, *settings) writes loss [k] and gradient [k, d] of k instances.
 
-    theta [k, d]: their parameters, those of an instance one after the other, flattened. some [k]: the numbers of the
+    theta [k, d]: their parameters `names`, those of an instance one after the other, flattened. some [k]: the numbers of the
     instances, by which the loop finds what belongs to them in the settings. cost: nanoseconds an instance, roughly; it
     decides about threads alone. frame_shape: of working state that may stay from call to call; it is the last of the
     settings, and empty, unless with_frames makes it.
@@ -26,6 +26,7 @@ class Kernel:
     dtype: torch.dtype = torch.float32
     cost: float = 1000.0
     frame_shape: tuple[int, ...] | None = None
+    names: tuple[str, ...] = ("W", "b")
 
     def with_frames(self, margin: float) -> "Kernel":
         """The same with frames that stay until refresh(), if it has any: see series.loss_and_gradient."""
@@ -48,6 +49,10 @@ class Kernel:
         """The loop, in this thread."""
         self.loop(theta, gradient, loss, some, *self.settings)
 
+    def parameters(self, model: torch.nn.Module) -> list[Tensor]:
+        """The parameters of a model that the loop takes, in its order."""
+        return [getattr(model, name) for name in self.names]
+
     def __call__(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Loss [instance] and its gradient by each parameter, without autograd."""
         theta = flat(parameters, self.dtype)
@@ -63,7 +68,7 @@ class Kernel:
 
     def differentiable(self, model: torch.nn.Module) -> Tensor:
         """Loss [instance] of a model, for autograd (first derivatives)."""
-        return _KernelLoss.apply(self, *model.parameters())
+        return _KernelLoss.apply(self, *self.parameters(model))
 
 
 def flat(parameters: Sequence[Tensor], dtype: torch.dtype) -> np.ndarray:
