@@ -6,6 +6,7 @@ from matplotlib.collections import PathCollection
 
 import toymodels as tm
 from toymodels import explorer, geometry, metrics, plots
+from toymodels.intervals import share
 from toymodels.models import ReLUModel
 from toymodels.plots import absolute as absolute_plots
 from toymodels.plots import attacks as attack_plots
@@ -14,7 +15,6 @@ from toymodels.plots import geometry as geometry_plots
 from toymodels.plots import neurons as neuron_plots
 from toymodels.plots import polygons as polygon_plots
 from toymodels.plots import sets as pair_plots
-from toymodels.shares import share
 from toymodels.studies import absolute, borders, local_bases, neurons, polygons, sets, staircase, vulnerability
 from toymodels.training import Restarts
 

@@ -13,12 +13,12 @@ from toymodels import chunks, streams, theory
 from toymodels import data as features_module
 from toymodels.checks import count, in_range, require
 from toymodels.data import Features, SparseFeatures
+from toymodels.intervals import fraction
 from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss
 from toymodels.metrics import Phase, cosines, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 from toymodels.population import TERMS, has_exact_loss
-from toymodels.shares import fraction
 from toymodels.training import best_start, success_rate, train
 
 MODELS = {"relu": ReLUModel, "linear": LinearModel}

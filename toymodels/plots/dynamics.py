@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
+from toymodels.intervals import Share
 from toymodels.plots.base import TEXT_WIDTH, array, panel_row
 from toymodels.plots.training import fraction_line
-from toymodels.shares import Share
 from toymodels.studies.dynamics import first_below
 
 OPTIMISERS = {"lbfgs": "L-BFGS", "adam": "Adam"}  # as they are written

@@ -14,9 +14,9 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 from torch import Tensor
 
+from toymodels.intervals import Share
 from toymodels.metrics import feature_norms, interference
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis
-from toymodels.shares import Share
 
 SHARING = LinearSegmentedColormap.from_list("sharing", ["#111111", "#27408b", "#4a90ff"])
 IMPORTANCE = LinearSegmentedColormap.from_list("importance", ["#fdd0a2", "#e66101", "#4a1c00"])

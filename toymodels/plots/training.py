@@ -10,8 +10,8 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from toymodels.intervals import share
 from toymodels.plots.base import TEXT_WIDTH, array, outer_labels, panel_row
-from toymodels.shares import share
 
 SHARED = {"sharex": True, "sharey": True, "squeeze": False}  # a grid of panels
 

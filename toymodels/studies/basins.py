@@ -11,11 +11,11 @@ from torch import Tensor
 
 from toymodels import theory
 from toymodels.checks import count
+from toymodels.intervals import fraction
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import levels, minimise
 from toymodels.models import ReLUModel
-from toymodels.shares import fraction
 from toymodels.training import train
 
 QUANTILE = 2.58  # of the normal distribution, exceeded once in 200

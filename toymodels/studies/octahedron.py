@@ -15,13 +15,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from toymodels.checks import count
-from toymodels.curves import first_crossing
 from toymodels.data import CorrelatedFeatures, Number
+from toymodels.intervals import Share, first_crossing, share
 from toymodels.losses import PopulationLoss
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel
 from toymodels.population import population_loss
-from toymodels.shares import Share, share
 from toymodels.studies.dynamics import (
     Trajectory,
     antipodal_pairs,
