@@ -10,8 +10,11 @@ python scripts/fill_readme.py
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
-from toymodels.report import ROOT, by_key, write_atomically
+from toymodels.report import by_key, write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def fill(text: str, numbers: dict[str, str]) -> str:

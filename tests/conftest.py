@@ -6,7 +6,8 @@ import torch
 from jaxtyping import install_import_hook
 
 mpl.use("Agg")
-PACKAGE = Path(__file__).parents[1] / "toymodels"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "toymodels"
 # Shapes and types in signatures are checked in every module but those of compiled loops, which numba needs undecorated.
 CHECKED = [
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)

@@ -6,10 +6,10 @@ import time
 
 import pytest
 import torch
+from conftest import ROOT
 
 import toymodels as tm
 from toymodels import explorer
-from toymodels.report import ROOT
 
 
 def test_page_is_what_its_sources_build_and_fast(tmp_path):

@@ -16,10 +16,11 @@ import numpy as np
 import oracle
 import pytest
 import torch
+from conftest import ROOT
 
 import toymodels as tm
 from toymodels import explorer, plots, report
-from toymodels.report import ROOT, by_key
+from toymodels.report import by_key
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGE = (ROOT / "docs" / "index.html").as_uri()

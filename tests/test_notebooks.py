@@ -7,8 +7,7 @@ import subprocess
 import sys
 
 import pytest
-
-from toymodels.report import ROOT
+from conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

@@ -9,6 +9,7 @@ import html
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +22,6 @@ from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel
 from toymodels.population import population_loss
-from toymodels.report import ROOT
 from toymodels.training import train
 
 SUPERPOSED = 0.25  # interference from which the extra feature counts as superposed, as in phase diagrams
@@ -202,7 +202,7 @@ def page(state: str = "") -> str:
         key, _, value = part.partition("=")
         good = key in STATE and re.fullmatch(STATE[key], value) is not None
         require(good, "state", state, f"key=value pairs joined by &: {known}; or a preset: {', '.join(PRESETS)}")
-    path = ROOT / "docs" / "index.html"
+    path = Path(__file__).resolve().parents[1] / "docs" / "index.html"
     require(path.exists(), "docs/index.html", "missing", "a built page: run make explorer")
     return path.read_text().replace('data-state=""', f"data-state={json.dumps(html.escape(state))}", 1)
 
