@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -12,8 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
+from toymodels.metrics import Phase
 from toymodels.plots.base import array, panel_row
-from toymodels.plots.phases import kept_key, kept_panel
+from toymodels.plots.phases import PHASE_COLOURS, diagram_panel
 
 DECLARED_COLOURS = {True: "#1f78b4", False: "#4d4d4d"}
 
@@ -138,3 +141,24 @@ def kept_maps(densities: Tensor, importances: Tensor, maps: dict[str, Tensor]) -
     axes[0].set_ylabel("importance $r$")
     kept_key(figure)
     return figure
+
+
+KEPT_COLOURS = {  # in the order of first + 2 × extra; those of the phases where there is one
+    "neither": "#dddddd",
+    "first feature": PHASE_COLOURS[Phase.IGNORED],
+    "extra feature": PHASE_COLOURS[Phase.DEDICATED],
+    "both": PHASE_COLOURS[Phase.SUPERPOSITION],
+}
+
+
+def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -> QuadMesh:
+    """n = 2: which of the features is kept [density, importance, 2 features], in the colours of the phases."""
+    table = np.array([to_rgb(colour) for colour in KEPT_COLOURS.values()])
+    flags = array(kept).astype(int)
+    return diagram_panel(ax, densities, importances, table[flags[..., 0] + 2 * flags[..., 1]])
+
+
+def kept_key(figure: Figure) -> Legend:
+    """Legend of kept_panel below the panels."""
+    handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in KEPT_COLOURS.items()]
+    return figure.legend(handles=handles, loc="outside lower center", ncols=4)

@@ -126,8 +126,8 @@ def by_start(
 def trapped(which: Int[Tensor, "points points"]) -> tuple[float, float]:
     """Shares of the starts with equal and with opposite signs that miss the lowest minimum, on a square of starts.
 
-    which [w₂, w₁]: index of the minimum reached, 0 for the lowest, around the origin as from explorer.basins. Starts on
-    an axis have no sign and do not count.
+    which [w₂, w₁]: index of the minimum reached, 0 for the lowest, around the origin as from landscape.basins. Starts
+    on an axis have no sign and do not count.
     """
     w = torch.linspace(-1, 1, len(which), dtype=torch.float64)
     signs = torch.outer(w, w).sign()
