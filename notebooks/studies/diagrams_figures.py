@@ -10,14 +10,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from torch import Tensor
 
 from studies.borders import Cut
 from studies.landscape import EXTENT, Minima
 from toymodels.metrics import Phase
 from toymodels.minima import Transition
-from toymodels.plots.base import TEXT_WIDTH, array, panel_row
+from toymodels.plots.base import TEXT_WIDTH, array, colour_key, panel_row
 from toymodels.plots.phases import (
     PHASE_COLOURS,
     diagram_panel,
@@ -40,12 +39,6 @@ def partner_colours(partner: Tensor) -> np.ndarray:
     """Colours [..., 3] of who shares with whom among three features: 0 one dropped, 1 the extra one paired, 2 the
     others paired, 3 three that share a plane."""
     return np.array([to_rgb(colour) for colour in PARTNER_COLOURS.values()])[array(partner)]
-
-
-def partner_key(ax: Axes) -> Legend:
-    """Legend of partner_colours inside the panel."""
-    handles = [Patch(facecolor=to_rgb(c), edgecolor="0.5", lw=0.5, label=name) for name, c in PARTNER_COLOURS.items()]
-    return ax.legend(handles=handles, loc="lower right", frameon=True, framealpha=0.9, fontsize=7, borderpad=0.3)
 
 
 BRANCH_COLOURS = {"one kept": "C0", "other kept": "C1", "opposite": "C2", "same sign": "C3"}
@@ -191,7 +184,7 @@ def three_features(
         "trained: who shares with whom": partner_colours(partner),
     }
     figure, axes = diagrams(densities, importances, panels, 2.75, n_features=3)
-    partner_key(axes[2])
+    colour_key(axes[2], PARTNER_COLOURS, loc="lower right", frameon=True, framealpha=0.9, fontsize=7, borderpad=0.3)
     dots = [(one.x, importance) for importance, along in crossings.items() for one in along]
     axes[1].plot(*np.array(dots).reshape(-1, 2).T, ".", color="black", ms=2)
     return figure

@@ -15,10 +15,16 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from toymodels.metrics import Phase
-from toymodels.plots.base import array, panel_row
+from toymodels.plots.base import array, colour_key, panel_row
 from toymodels.plots.phases import PHASE_COLOURS, diagram_panel
 
 DECLARED_COLOURS = {True: "#1f78b4", False: "#4d4d4d"}
+KEPT_COLOURS = {  # in the order of first + 2 × extra; those of the phases where there is one
+    "neither": "#dddddd",
+    "first feature": PHASE_COLOURS[Phase.IGNORED],
+    "extra feature": PHASE_COLOURS[Phase.DEDICATED],
+    "both": PHASE_COLOURS[Phase.SUPERPOSITION],
+}
 
 
 def accuracy_panel(ax: Axes, reference: Tensor, trained: Tensor, declared: Tensor) -> BarContainer:
@@ -139,16 +145,8 @@ def kept_maps(densities: Tensor, importances: Tensor, maps: dict[str, Tensor]) -
         kept_panel(ax, densities, importances, flags)
         ax.set_title(title)
     axes[0].set_ylabel("importance $r$")
-    kept_key(figure)
+    colour_key(figure, KEPT_COLOURS)
     return figure
-
-
-KEPT_COLOURS = {  # in the order of first + 2 × extra; those of the phases where there is one
-    "neither": "#dddddd",
-    "first feature": PHASE_COLOURS[Phase.IGNORED],
-    "extra feature": PHASE_COLOURS[Phase.DEDICATED],
-    "both": PHASE_COLOURS[Phase.SUPERPOSITION],
-}
 
 
 def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -> QuadMesh:
@@ -156,9 +154,3 @@ def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -
     table = np.array([to_rgb(colour) for colour in KEPT_COLOURS.values()])
     flags = array(kept).astype(int)
     return diagram_panel(ax, densities, importances, table[flags[..., 0] + 2 * flags[..., 1]])
-
-
-def kept_key(figure: Figure) -> Legend:
-    """Legend of kept_panel below the panels."""
-    handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in KEPT_COLOURS.items()]
-    return figure.legend(handles=handles, loc="outside lower center", ncols=4)

@@ -9,12 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from matplotlib.patches import Circle, Patch
+from matplotlib.patches import Circle
 from torch import Tensor
 
 from studies.sets import MEETING, Arrangement, PairGrid, PairMinima
-from toymodels.plots.base import TEXT_WIDTH, array, panel_row
+from toymodels.plots.base import TEXT_WIDTH, array, colour_key, panel_row
 from toymodels.training import success_rate
 
 SET_COLOURS = "#d7301f", "#238b45", "#2b5cb8", "#8c6bb1"  # red, green, blue, purple
@@ -166,7 +165,8 @@ def grid_columns(grids: dict[str, PairGrid]) -> Figure:
     pair_border_names(axes[0, 0])
     axes[0, 1].plot([0, 2 / 3], [0, 2 / 3], color="black", lw=0.6, ls=":", zorder=4)  # independent
     figure.colorbar(image, ax=axes[1].tolist(), shrink=0.7, aspect=20, label="share of starts")
-    arrangement_key(figure, torch.cat(labels).tolist())
+    shown = [Arrangement(kind) for kind in sorted(set(torch.cat(labels).tolist()))]
+    colour_key(figure, {ARRANGEMENT_NAMES[kind]: ARRANGEMENT_COLOURS[kind] for kind in shown}, ncols=4)
     return figure
 
 
@@ -191,12 +191,3 @@ def merged_panels(p: Tensor, number: dict[str, Tensor], borders: Iterable[float]
     axes[0].set_ylabel("share of starts")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     return figure
-
-
-def arrangement_key(figure: Figure, kinds: Sequence[int], **place: object) -> Legend:
-    """Legend of the arrangements named, below the panels."""
-    shown = [Arrangement(kind) for kind in sorted(set(kinds))]
-    handles = [
-        Patch(facecolor=ARRANGEMENT_COLOURS[k], edgecolor="0.5", lw=0.5, label=ARRANGEMENT_NAMES[k]) for k in shown
-    ]
-    return figure.legend(handles=handles, **{"loc": "outside lower center", "ncols": 4, **place})

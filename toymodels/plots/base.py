@@ -1,12 +1,14 @@
 """What all panels share: the style sheet, sizes, and axes. Colours: orange positive, purple negative."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from torch import Tensor
 
 TEXT_WIDTH = 6.5  # inches, as in FINDINGS.tex
@@ -30,6 +32,13 @@ def density_axis(ax: Axes, densest: float, sparsest: float) -> None:
     ax.set_xlim(densest * 1.05, sparsest / 1.05)
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
     ax.set_xlabel("density $p = 1 - S$")
+
+
+def colour_key(owner: Figure | Axes, colours: Mapping[str, object], **place: object) -> Legend:
+    """Legend of patches, name -> colour; of a figure below its panels, of Axes where matplotlib finds room for it."""
+    handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in colours.items()]
+    below = {"loc": "outside lower center", "ncols": len(handles)} if isinstance(owner, Figure) else {}
+    return owner.legend(handles=handles, **below | place)
 
 
 def _positions(ax: Axes, values: Sequence) -> np.ndarray:

@@ -7,12 +7,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from torch import Tensor
 
 from toymodels import theory
 from toymodels.metrics import Phase, feature_norms, interference
-from toymodels.plots.base import array, density_axis
+from toymodels.plots.base import array, colour_key, density_axis
 
 PHASE_COLOURS = {  # of the extra feature
     Phase.IGNORED: "#e66101",
@@ -77,8 +76,7 @@ def phase_key(figure: Figure, *labels: Tensor, **place: object) -> Legend:
     """Legend of the phases' colours below the panels; that of models that have not converged if labels hold some."""
     missing = any((array(phases) == Phase.NOT_CONVERGED).any() for phases in labels)
     shown = [phase for phase in Phase if phase != Phase.NOT_CONVERGED or missing]
-    handles = [Patch(facecolor=PHASE_COLOURS[k], edgecolor="0.5", lw=0.5, label=PHASE_NAMES[k]) for k in shown]
-    return figure.legend(handles=handles, **{"loc": "outside lower center", "ncols": len(handles), **place})
+    return colour_key(figure, {PHASE_NAMES[phase]: PHASE_COLOURS[phase] for phase in shown}, **place)
 
 
 def theory_lines(ax: Axes, n_features: int = 2, **style: object) -> list[Line2D]:
