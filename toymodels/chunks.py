@@ -102,10 +102,8 @@ def workers(processes: int | None = None) -> Iterator[Executor]:
     if os.name == "posix":
         context.set_forkserver_preload(["toymodels"])
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
-        with (
-            _one_thread_each()
-        ):  # all start here; left so, numba would refuse to compile in this process with its threads
-            pool.submit(os.getpid).result()
+        with _one_thread_each():
+            pool.submit(os.getpid).result()  # all processes start here, and not with this one's number of threads
         yield pool
 
 
