@@ -28,7 +28,6 @@ from importlib.machinery import PathFinder
 from multiprocessing import get_context
 from pathlib import Path
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -112,19 +111,19 @@ def _one_thread_each() -> Iterator[None]:
     """Processes started inside have one OpenMP thread: it is set when the library loads, set_num_threads comes too late
     and idle threads of other workers would wait actively.
     """
-    names = "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
 
 
 def _one_thread() -> None:
     torch.set_num_threads(1)
-    numba.set_num_threads(1)
 
 
 def _here(work: Callable[..., Arrays], settings: Sequence[dict], missing: list[int]) -> Iterator[tuple[int, Arrays]]:
