@@ -7,8 +7,9 @@ import shutil
 import subprocess
 
 import pytest
+from conftest import ROOT
 
-from toymodels.report import ROOT, by_key, numbers_tex
+from toymodels.report import by_key, numbers_tex
 
 TEX = (ROOT / "FINDINGS.tex").read_text()
 README = (ROOT / "README.md").read_text()

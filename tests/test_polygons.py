@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels.geometry import polygon
+from studies import polygons
+from studies.geometry import polygon
 from toymodels.branches import Branch
-from toymodels.studies import polygons
 
 
 def line(*values):

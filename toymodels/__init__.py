@@ -23,8 +23,8 @@ data.py     what x is: Sparse-, Correlated-, Paired-, AnticorrelatedFeatures; dr
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
 losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
 What to read then
-metrics, theory, representation, geometry, attacks: numbers and closed forms of W; plots: panels and figures by subject;
-report: what leaves a notebook; studies: the procedures of one notebook each
+metrics, theory, representation, attacks: numbers and closed forms of W; intervals: shares of starts and curves at
+points; plots: panels that several notebooks share; report: what leaves a notebook
 Below
 population  the exact loss and its derivation; training, minima, sweeps: the five above; chunks: long lists of work;
             streams, checks: seeds and arguments; engine: compiled loops, plain arrays in and out

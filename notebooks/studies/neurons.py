@@ -396,3 +396,9 @@ def time_on(problem: Problem, density: float, theta: Array, rows: int = 4096, se
     W1, _, _, c = weights(problem, theta)
     sample = stratified(len(problem.importance), density, rows, seed, problem.absolute)
     return (sample.weight.reshape(-1, 1) * (sample.rows @ W1.T + c > 0)).sum(0, dtype=np.float64)
+
+
+def polysemantic(W: NDArray, share: float = 0.3) -> NDArray:
+    """Neurons of W [hidden, feature] with two or more weights above `share` of their largest. Bool [hidden]."""
+    size = np.abs(W)
+    return (size > share * size.max(1, keepdims=True)).sum(1) > 1

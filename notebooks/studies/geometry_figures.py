@@ -7,9 +7,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from toymodels.geometry import LINES, FeatureGraph
+from studies.geometry import LINES, FeatureGraph
+from studies.staircase import PUBLISHED, Staircase
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, array
-from toymodels.studies.staircase import PUBLISHED, Staircase
 
 LINE_COLOURS = dict(zip(LINES, ("#d33a8c", "#2f6fb5", "#3a9a4b", "#c9a800", "#e8761f", "#8a4fb0"), strict=True))
 FRACTIONS = {"dedicated": "1", "tetrahedron": "3/4", "triangle": "2/3", "digon": "1/2", "pentagon": "2/5"}

@@ -12,12 +12,11 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from toymodels.checks import count, require
-from toymodels.curves import half_way
 from toymodels.data import CorrelatedFeatures, Features, PairedFeatures
+from toymodels.intervals import fraction, half_way
 from toymodels.metrics import angles, feature_norms, neighbour_gaps, represented
 from toymodels.minima import Setting, descend, distinct, minimise, search, transitions
 from toymodels.models import ReLUModel
-from toymodels.shares import fraction
 from toymodels.theory import ignored_loss
 
 MERGED = 0.9  # cosine within a pair from which it counts as merged; below its negative, as antipodal

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from toymodels import theory
 from toymodels.checks import count
+from toymodels.intervals import fraction
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import levels, minimise
 from toymodels.models import ReLUModel
-from toymodels.shares import fraction
 from toymodels.training import train
 
 QUANTILE = 2.58  # of the normal distribution, exceeded once in 200
@@ -126,8 +126,8 @@ def by_start(
 def trapped(which: Int[Tensor, "points points"]) -> tuple[float, float]:
     """Shares of the starts with equal and with opposite signs that miss the lowest minimum, on a square of starts.
 
-    which [w₂, w₁]: index of the minimum reached, 0 for the lowest, around the origin as from explorer.basins. Starts on
-    an axis have no sign and do not count.
+    which [w₂, w₁]: index of the minimum reached, 0 for the lowest, around the origin as from landscape.basins. Starts
+    on an axis have no sign and do not count.
     """
     w = torch.linspace(-1, 1, len(which), dtype=torch.float64)
     signs = torch.outer(w, w).sign()

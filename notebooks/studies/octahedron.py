@@ -14,15 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from toymodels.checks import count
-from toymodels.curves import first_crossing
-from toymodels.data import CorrelatedFeatures, Number
-from toymodels.losses import PopulationLoss
-from toymodels.minima import minimise
-from toymodels.models import ReLUModel
-from toymodels.population import population_loss
-from toymodels.shares import Share, share
-from toymodels.studies.dynamics import (
+from studies.dynamics import (
     Trajectory,
     antipodal_pairs,
     first_below,
@@ -31,6 +23,13 @@ from toymodels.studies.dynamics import (
     learn_all,
     repeated,
 )
+from toymodels.checks import count
+from toymodels.data import CorrelatedFeatures, Number
+from toymodels.intervals import Share, first_crossing, share
+from toymodels.losses import PopulationLoss
+from toymodels.minima import minimise
+from toymodels.models import ReLUModel
+from toymodels.population import population_loss
 from toymodels.training import train
 
 SETS = [[0, 1, 2], [3, 4, 5]]

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from toymodels import chunks
 from toymodels.data import Features
+from toymodels.intervals import fraction
 from toymodels.losses import noise_scale
 from toymodels.minima import all_outcomes, search
 from toymodels.models import ReLUModel
-from toymodels.shares import fraction
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Its one-neuron models start far out, W ~ N(0, 1.5²) and b ~ N(0, 0.5²) (linear: both N(0, 1)), and take 6,000 steps of
 Adam at a constant rate of 0.01 on a linear grid of density and importance. Its mask of shape (models, 1, 2) multiplies
 data of shape (batch, models, 2, 1), and the product has two columns: every batch is two half batches, in each of which
-all features of all examples share one on/off bit. See sweeps.threshold_vote for how it reads the weights.
+all features of all examples share one on/off bit. See diagrams.threshold_vote for how it reads the weights.
 """
 
 import numpy as np

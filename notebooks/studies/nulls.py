@@ -7,10 +7,10 @@ from jaxtyping import Bool, Float, Float64, Shaped
 from torch import Tensor
 
 from toymodels.data import SparseFeatures
+from toymodels.intervals import fraction
 from toymodels.metrics import represented
 from toymodels.models import ReLUModel, ToyModel
 from toymodels.representation import random_directions, represented_features, trained_references
-from toymodels.shares import fraction
 
 
 class Compared(NamedTuple):

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from studies import neurons
+from studies.neurons import Array, Problem
 from toymodels import chunks
 from toymodels.checks import require
 from toymodels.data import SparseFeatures
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel
-from toymodels.studies import neurons
-from toymodels.studies.neurons import Array, Problem
 
 Store = str | Path | None
 HEAT = 250  # random starts that are raced together

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from studies import absolute, neurons
+from studies.neurons_figures import feature_color, stack
 from toymodels.plots.base import TEXT_WIDTH, density_axis
-from toymodels.plots.neurons import model_of_neurons, neuron_graph, ratio_line, stack_shared
-from toymodels.studies import absolute, neurons
+from toymodels.plots.features import SHARING
 
 CHAIN_COLOURS = "#5e3c99", "#e08214"
 
@@ -67,3 +69,54 @@ def ratios(
     density_axis(panel, 1.0, min(min(best) for best in carried.values()))
     panel.legend(fontsize=7)
     return figure
+
+
+def neuron_graph(axes: Axes, W1: NDArray, W2: NDArray, names: list[int] | None = None, faint: float = 0.08) -> None:
+    """Inputs, neurons and outputs as three columns of nodes; W1 [hidden, feature], W2 [feature, hidden] as lines.
+
+    Width: abs(weight); orange positive, purple negative; weights below `faint` of the largest are left out.
+    names: of the features, 0, 1, ... by default.
+    """
+    hidden, features = W1.shape
+    names = list(range(features)) if names is None else names
+    rows_x, rows_h = np.linspace(1, 0, features + 2)[1:-1], np.linspace(1, 0, hidden + 2)[1:-1]
+    for matrix, left, right, x0, x1 in ((W1.T, rows_x, rows_h, 0.0, 1.0), (W2.T, rows_h, rows_x, 1.0, 2.0)):
+        top = np.abs(matrix).max()
+        for s, t in zip(*np.nonzero(np.abs(matrix) > faint * top), strict=True):
+            w = matrix[s, t] / top
+            color = "#e08214" if w > 0 else "#5e3c99"
+            axes.plot([x0, x1], [left[s], right[t]], color=color, lw=2.6 * abs(w), solid_capstyle="round", zorder=1)
+    axes.scatter(np.ones(hidden), rows_h, s=34, color="white", edgecolor="black", lw=0.8, zorder=3)
+    for i in range(features):
+        axes.scatter([0.0, 2.0], [rows_x[i]] * 2, s=34, color=feature_color(names[i]), zorder=3)
+        axes.text(-0.12, rows_x[i], f"$x_{{{names[i]}}}$", ha="right", va="center", fontsize=8)
+        axes.text(2.12, rows_x[i], f"$y_{{{names[i]}}}$", ha="left", va="center", fontsize=8)
+    axes.set_xlim(-0.5, 2.5)
+    axes.set_ylim(0, 1)
+    axes.axis("off")
+
+
+def model_of_neurons(panels: np.ndarray, W1: NDArray, W2: NDArray) -> None:
+    """Stack plots of W1 [hidden, feature] and of W2 [feature, hidden], neuron by neuron, in the first two panels."""
+    for panel, W, title in zip(panels, (W1, W2.T), ("$W_1$, by neuron", "$W_2$, by neuron"), strict=False):
+        stack(panel, W)
+        panel.set_title(title, fontsize=9)
+
+
+def stack_shared(axes: Axes, W1: NDArray, W2: NDArray) -> None:
+    """Stack plot of abs(W1) [hidden, feature], neurons by what they stand for; W2 [feature, hidden].
+
+    Colour of a feature: how much it shares neurons with others. Behind a neuron: the darker, the more polysemantic.
+    """
+    part = absolute.shares(W1, W2)
+    sharing = (part * (1 - part)).sum(0) / np.maximum(part.sum(0), 1e-9)
+    order = np.argsort(part.argmax(1), kind="stable")
+    shade = (absolute.participation(W1) - 1.0) / 2.0
+    colors = [SHARING(float(min(1.0, 1.5 * s))) for s in sharing]
+    stack(axes, W1[order], colors, shade[order], absolute=True)
+
+
+def ratio_line(axes: Axes, found: Mapping[float, absolute.Found], **style: object) -> None:
+    """Loss over the monosemantic model's by density, with its standard error (often smaller than the point)."""
+    ratios, errors = [one.ratio for one in found.values()], [one.error for one in found.values()]
+    axes.errorbar(list(found), ratios, errors, fmt="o-", ms=3.5, **style)

@@ -13,10 +13,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from studies.polygons import Comparison, Perturbation
+from studies.sets_figures import plane, pointing_up
 from toymodels.minima import Branch
 from toymodels.plots.base import TEXT_WIDTH
-from toymodels.plots.sets import plane, pointing_up
-from toymodels.studies.polygons import Comparison, Perturbation
 
 RATIOS, RATIO_COLOURS = Normalize(-1, 1), colormaps["viridis"]  # of log10 r
 BRANCH_COLOURS = {"pentagon": "#e66101", "digons": "#5e3c99"}

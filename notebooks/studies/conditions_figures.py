@@ -10,8 +10,8 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from toymodels.plots.base import TEXT_WIDTH, array, outer_labels, panel_row
-from toymodels.shares import share
+from toymodels.intervals import share
+from toymodels.plots.base import TEXT_WIDTH, array, fraction_line, panel_row
 
 SHARED = {"sharex": True, "sharey": True, "squeeze": False}  # a grid of panels
 
@@ -43,36 +43,6 @@ def _batch_name(batch: int | None) -> str:
     if batch is None:
         return "∞"
     return f"{batch // 1024}k" if batch >= 1024 else str(batch)
-
-
-def _positions(ax: Axes, values: Sequence) -> np.ndarray:
-    """Places of values on the x axis: a log axis for numbers, one after the other for names."""
-    if isinstance(values[0], str):
-        ax.set_xticks(range(len(values)), values)
-        return np.arange(len(values))
-    ax.set_xscale("log")
-    ax.set_xticks(values, [f"{value:g}" for value in values])
-    ax.minorticks_off()
-    return np.asarray(values, float)
-
-
-def fraction_line(
-    ax: Axes,
-    values: Sequence,
-    fractions: Sequence[float],
-    ends: Sequence[tuple[float, float]],
-    label: str,
-    **look: object,
-) -> Line2D:
-    """Fractions against values with their intervals as error bars."""
-    low, high = np.asarray(ends).T
-    middle = np.asarray(fractions)
-    errors = np.maximum([middle - low, high - middle], 0)
-    bars = ax.errorbar(
-        _positions(ax, values), middle, errors, label=label, marker="o", capsize=1.5, elinewidth=0.6, **look
-    )
-    ax.set_ylim(-0.03, 1.03)
-    return bars.lines[0]
 
 
 def success_line(ax: Axes, values: Sequence, flags: Sequence[Tensor], label: str, **look: object) -> Line2D:
@@ -142,3 +112,11 @@ def rates_figure(panels: Sequence[dict], colours: Sequence[Sequence[int]]) -> Fi
         success_by_rate(ax, lines, [f"C{number}" for number in numbers])
     axes[0].set_ylabel("success")
     return figure
+
+
+def outer_labels(axes: np.ndarray, titles: Sequence[str], below: str, **look: object) -> None:
+    """A grid of panels [row, column] that share axes: titles above its columns, in this look, one name below each."""
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, **look)
+    for ax in axes[-1]:
+        ax.set_xlabel(below)

@@ -9,14 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from matplotlib.patches import Circle, Patch
+from matplotlib.patches import Circle
 from torch import Tensor
 
-from toymodels.plots.base import TEXT_WIDTH, array, panel_row
-from toymodels.plots.features import gram_grid, signed_key
-from toymodels.studies.local_bases import LocalBases, by_partner
-from toymodels.studies.sets import MEETING, Arrangement, PairGrid, PairMinima
+from studies.sets import MEETING, Arrangement, PairGrid, PairMinima
+from toymodels.plots.base import TEXT_WIDTH, array, colour_key, panel_row
 from toymodels.training import success_rate
 
 SET_COLOURS = "#d7301f", "#238b45", "#2b5cb8", "#8c6bb1"  # red, green, blue, purple
@@ -168,7 +165,8 @@ def grid_columns(grids: dict[str, PairGrid]) -> Figure:
     pair_border_names(axes[0, 0])
     axes[0, 1].plot([0, 2 / 3], [0, 2 / 3], color="black", lw=0.6, ls=":", zorder=4)  # independent
     figure.colorbar(image, ax=axes[1].tolist(), shrink=0.7, aspect=20, label="share of starts")
-    arrangement_key(figure, torch.cat(labels).tolist())
+    shown = [Arrangement(kind) for kind in sorted(set(torch.cat(labels).tolist()))]
+    colour_key(figure, {ARRANGEMENT_NAMES[kind]: ARRANGEMENT_COLOURS[kind] for kind in shown}, ncols=4)
     return figure
 
 
@@ -193,35 +191,3 @@ def merged_panels(p: Tensor, number: dict[str, Tensor], borders: Iterable[float]
     axes[0].set_ylabel("share of starts")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     return figure
-
-
-def local_bases(found: LocalBases, shown: Sequence[float]) -> Figure:
-    """WᵀW of the best models at up to three densities shown, features in the order by_partner, and the losses."""
-    widths = [1, 1, 1, 1.3]
-    figure, axes = plt.subplots(1, 4, figsize=(TEXT_WIDTH, 1.9), layout="constrained", width_ratios=widths)
-    order = by_partner(found.W)
-    for ax, p in zip(axes, shown, strict=False):
-        k = found.nearest(p)
-        gram_grid(ax, found.W[k][:, order[k]])
-        ax.set_title(f"$p$ = {p:g}")
-    signed_key(figure, axes[:3].tolist(), r"$W^{\top}W$")
-    loss_per_density(axes[3], found.p, found.straight_loss, found.loss)
-    return figure
-
-
-def loss_per_density(ax: Axes, p: Tensor, permutation: Tensor, lowest: Tensor) -> None:
-    """Losses of two sets of ten in ten dimensions, divided by the density, over it: of (I, -I), dashed, and the lowest
-    found. With a legend."""
-    ax.loglog(p, permutation / p, "--", color="0.4", label=r"permutation, $\frac{10}{3}p$")
-    ax.loglog(p, lowest / p, "o-", ms=3, color="#e66101", label="lowest found")
-    ax.set(xlabel="density $p$", ylabel="loss / $p$")
-    ax.legend(loc="upper left", fontsize=7)
-
-
-def arrangement_key(figure: Figure, kinds: Sequence[int], **place: object) -> Legend:
-    """Legend of the arrangements named, below the panels."""
-    shown = [Arrangement(kind) for kind in sorted(set(kinds))]
-    handles = [
-        Patch(facecolor=ARRANGEMENT_COLOURS[k], edgecolor="0.5", lw=0.5, label=ARRANGEMENT_NAMES[k]) for k in shown
-    ]
-    return figure.legend(handles=handles, **{"loc": "outside lower center", "ncols": 4, **place})

@@ -9,9 +9,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from studies.neurons import polysemantic
 from toymodels.plots.base import TEXT_WIDTH, density_axis
-from toymodels.plots.features import SHARING
-from toymodels.studies import absolute
 
 FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
 MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons
@@ -20,12 +19,6 @@ MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polyseman
 def feature_color(feature: int) -> tuple:
     """A colour for each of ten features, the same in every panel; grey from the tenth on."""
     return FEATURE_COLORS[min(feature, 9)]
-
-
-def polysemantic(W: NDArray, share: float = 0.3) -> NDArray:
-    """Neurons of W [hidden, feature] with two or more weights above `share` of their largest. Bool [hidden]."""
-    size = np.abs(W)
-    return (size > share * size.max(1, keepdims=True)).sum(1) > 1
 
 
 def stack(
@@ -64,31 +57,6 @@ def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> None:
         spine.set_linewidth(0.4)
 
 
-def neuron_graph(axes: Axes, W1: NDArray, W2: NDArray, names: list[int] | None = None, faint: float = 0.08) -> None:
-    """Inputs, neurons and outputs as three columns of nodes; W1 [hidden, feature], W2 [feature, hidden] as lines.
-
-    Width: abs(weight); orange positive, purple negative; weights below `faint` of the largest are left out.
-    names: of the features, 0, 1, ... by default.
-    """
-    hidden, features = W1.shape
-    names = list(range(features)) if names is None else names
-    rows_x, rows_h = np.linspace(1, 0, features + 2)[1:-1], np.linspace(1, 0, hidden + 2)[1:-1]
-    for matrix, left, right, x0, x1 in ((W1.T, rows_x, rows_h, 0.0, 1.0), (W2.T, rows_h, rows_x, 1.0, 2.0)):
-        top = np.abs(matrix).max()
-        for s, t in zip(*np.nonzero(np.abs(matrix) > faint * top), strict=True):
-            w = matrix[s, t] / top
-            color = "#e08214" if w > 0 else "#5e3c99"
-            axes.plot([x0, x1], [left[s], right[t]], color=color, lw=2.6 * abs(w), solid_capstyle="round", zorder=1)
-    axes.scatter(np.ones(hidden), rows_h, s=34, color="white", edgecolor="black", lw=0.8, zorder=3)
-    for i in range(features):
-        axes.scatter([0.0, 2.0], [rows_x[i]] * 2, s=34, color=feature_color(names[i]), zorder=3)
-        axes.text(-0.12, rows_x[i], f"$x_{{{names[i]}}}$", ha="right", va="center", fontsize=8)
-        axes.text(2.12, rows_x[i], f"$y_{{{names[i]}}}$", ha="left", va="center", fontsize=8)
-    axes.set_xlim(-0.5, 2.5)
-    axes.set_ylim(0, 1)
-    axes.axis("off")
-
-
 def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
     """Heat map and stack plot of tied weights W[p] [hidden, feature] for each density p, two densities a row.
 
@@ -111,32 +79,6 @@ def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
         right.set_xlabel("neuron", fontsize=8)
         right.tick_params(labelsize=7)
     return figure
-
-
-def model_of_neurons(panels: np.ndarray, W1: NDArray, W2: NDArray) -> None:
-    """Stack plots of W1 [hidden, feature] and of W2 [feature, hidden], neuron by neuron, in the first two panels."""
-    for panel, W, title in zip(panels, (W1, W2.T), ("$W_1$, by neuron", "$W_2$, by neuron"), strict=False):
-        stack(panel, W)
-        panel.set_title(title, fontsize=9)
-
-
-def stack_shared(axes: Axes, W1: NDArray, W2: NDArray) -> None:
-    """Stack plot of abs(W1) [hidden, feature], neurons by what they stand for; W2 [feature, hidden].
-
-    Colour of a feature: how much it shares neurons with others. Behind a neuron: the darker, the more polysemantic.
-    """
-    part = absolute.shares(W1, W2)
-    sharing = (part * (1 - part)).sum(0) / np.maximum(part.sum(0), 1e-9)
-    order = np.argsort(part.argmax(1), kind="stable")
-    shade = (absolute.participation(W1) - 1.0) / 2.0
-    colors = [SHARING(float(min(1.0, 1.5 * s))) for s in sharing]
-    stack(axes, W1[order], colors, shade[order], absolute=True)
-
-
-def ratio_line(axes: Axes, found: Mapping[float, absolute.Found], **style: object) -> None:
-    """Loss over the monosemantic model's by density, with its standard error (often smaller than the point)."""
-    ratios, errors = [one.ratio for one in found.values()], [one.error for one in found.values()]
-    axes.errorbar(list(found), ratios, errors, fmt="o-", ms=3.5, **style)
 
 
 def share_panel(axes: Axes, shares: Mapping[float, float], starts: int) -> None:

@@ -10,8 +10,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from toymodels.checks import count
-from toymodels.curves import nearest
 from toymodels.data import CorrelatedFeatures, SparseFeatures
+from toymodels.intervals import nearest
 from toymodels.metrics import represented
 from toymodels.minima import Setting, follow, minimise, search
 from toymodels.models import ReLUModel

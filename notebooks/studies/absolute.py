@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.neurons import MEASURE, Array, Problem, carried, pack, sampled_loss, turned, weights
 from toymodels.checks import count, require
 from toymodels.samples import stratified
-from toymodels.studies.neurons import MEASURE, Array, Problem, carried, pack, sampled_loss, turned, weights
 from toymodels.theory import ignored_loss
 
 

@@ -12,10 +12,10 @@ from jaxtyping import Float, Float64
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from studies.geometry import polygon
 from toymodels.checks import require
-from toymodels.curves import half_way, nearest
 from toymodels.data import SparseFeatures
-from toymodels.geometry import polygon
+from toymodels.intervals import half_way, nearest
 from toymodels.metrics import cosines, feature_norms, represented
 from toymodels.minima import (
     Branch,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from toymodels import theory
 from toymodels.checks import in_range
-from toymodels.curves import nearest
+from toymodels.intervals import nearest
 from toymodels.minima import Setting, Transition, follow_outward, transitions
 from toymodels.models import ReLUModel
 

@@ -10,9 +10,8 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Tensor
 
-from toymodels import geometry
+from studies import crowd, geometry
 from toymodels.checks import count, in_range
-from toymodels.studies import crowd
 from toymodels.theory import ignored_loss
 
 CROWD, DEDICATED = "crowd of pairs", "dedicated"

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -12,10 +14,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from toymodels.plots.base import array, panel_row
-from toymodels.plots.phases import kept_key, kept_panel
+from toymodels.metrics import Phase
+from toymodels.plots.base import array, colour_key, panel_row
+from toymodels.plots.phases import PHASE_COLOURS, diagram_panel
 
 DECLARED_COLOURS = {True: "#1f78b4", False: "#4d4d4d"}
+KEPT_COLOURS = {  # in the order of first + 2 × extra; those of the phases where there is one
+    "neither": "#dddddd",
+    "first feature": PHASE_COLOURS[Phase.IGNORED],
+    "extra feature": PHASE_COLOURS[Phase.DEDICATED],
+    "both": PHASE_COLOURS[Phase.SUPERPOSITION],
+}
 
 
 def accuracy_panel(ax: Axes, reference: Tensor, trained: Tensor, declared: Tensor) -> BarContainer:
@@ -136,5 +145,12 @@ def kept_maps(densities: Tensor, importances: Tensor, maps: dict[str, Tensor]) -
         kept_panel(ax, densities, importances, flags)
         ax.set_title(title)
     axes[0].set_ylabel("importance $r$")
-    kept_key(figure)
+    colour_key(figure, KEPT_COLOURS)
     return figure
+
+
+def kept_panel(ax: Axes, densities: Tensor, importances: Tensor, kept: Tensor) -> QuadMesh:
+    """n = 2: which of the features is kept [density, importance, 2 features], in the colours of the phases."""
+    table = np.array([to_rgb(colour) for colour in KEPT_COLOURS.values()])
+    flags = array(kept).astype(int)
+    return diagram_panel(ax, densities, importances, table[flags[..., 0] + 2 * flags[..., 1]])
