@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toymodels import theory
+from toymodels.branches import Setting, Transition, follow_outward, transitions
 from toymodels.checks import in_range
 from toymodels.intervals import nearest
-from toymodels.minima import Setting, Transition, follow_outward, transitions
 from toymodels.models import ReLUModel
 
 Line = Float[Tensor, " point"]
@@ -65,7 +65,7 @@ def branches(at: Callable[[Tensor], Setting], values: Line, starts: dict[str, tu
     """Minima of two features followed both ways along values of a setting: name -> loss [point] and W [point, 2].
 
     at(x): features and importance at values x. starts: by name, a model near the minimum (one instance), and the value
-    where it is followed from. Raises ValueError as minima.relax does.
+    where it is followed from. Raises ValueError as branches.relax does.
     """
     lines = {}
     for name, (model, start) in starts.items():

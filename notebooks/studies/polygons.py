@@ -13,20 +13,12 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from studies.geometry import polygon
+from toymodels.branches import Branch, Setting, crossing, follow_outward, relax, transitions
 from toymodels.checks import require
 from toymodels.data import SparseFeatures
 from toymodels.intervals import half_way, nearest
 from toymodels.metrics import cosines, feature_norms, represented
-from toymodels.minima import (
-    Branch,
-    Setting,
-    crossing,
-    descend,
-    follow_outward,
-    relax,
-    search,
-    transitions,
-)
+from toymodels.minima import descend, search
 from toymodels.models import ReLUModel
 from toymodels.training import Restarts, success_rate
 
@@ -198,7 +190,7 @@ def compare(
 
     starts: by L-BFGS, from the generator. adam: others, by Adam, at the same ratios.
     """
-    exact = descend(*found.at(r), 2, starts, generator, tolerance=1e-8, terms=64)
+    exact = descend(ReLUModel, *found.at(r), 2, starts, generator, tolerance=1e-8, terms=64)
     border = found.crossing()
     pentagons, digons = ends_as(exact.W)
     higher = torch.where(r < 0.8 * border, pentagons, 0).max(), torch.where(r > 1.2 * border, digons, 0).max()
@@ -220,7 +212,7 @@ def compare(
 
 def success(n_features: int, n_hidden: int, starts: int, generator: torch.Generator) -> float:
     """Share of the random starts for equal features of density DENSITY that end within 1 % of the lowest loss."""
-    found = descend(SparseFeatures(n_features, DENSITY), torch.ones(n_features), n_hidden, starts, generator)
+    found = descend(ReLUModel, SparseFeatures(n_features, DENSITY), torch.ones(n_features), n_hidden, starts, generator)
     return success_rate(found.loss).item()
 
 
@@ -302,7 +294,7 @@ def hexagons(
     The lowest by minima.search from `searched` starts, with the second of the generators. Raises ValueError as it does.
     """
     at = partial(alike, n_features=n_features)
-    random = descend(*at(p), 2, starts, generators[0], terms=64)
+    random = descend(ReLUModel, *at(p), 2, starts, generators[0], terms=64)
     lowest = search(ReLUModel, *at(p), 2, searched, generators[1], rounds=1, terms=64)
     share = success_rate(random.loss, lowest.best_loss, within=1e-3)
     changes = transitions(lowest.best, p, at, terms=128)
@@ -316,7 +308,7 @@ def norms_and_snaps(
 ) -> tuple[Float64[Tensor, " ratio"], list[float]]:
     """‖W_0‖ of the lowest minima by_density(r), and the r at which a feature comes or goes: a norm jumps by over 1/2.
 
-    The lowest by minima.search, the jumps by minima.transitions. Raises ValueError as these do.
+    The lowest by minima.search, the jumps by branches.transitions. Raises ValueError as these do.
     """
     at = partial(by_density, n_features=n_features)
     best = search(ReLUModel, *at(r), n_hidden, starts, generator, rounds=rounds).best

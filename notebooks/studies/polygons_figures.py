@@ -15,7 +15,7 @@ from torch import Tensor
 
 from studies.polygons import Comparison, Perturbation
 from studies.sets_figures import plane, pointing_up
-from toymodels.minima import Branch
+from toymodels.branches import Branch
 from toymodels.plots.base import TEXT_WIDTH
 
 RATIOS, RATIO_COLOURS = Normalize(-1, 1), colormaps["viridis"]  # of log10 r

@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from toymodels.branches import Setting, transitions
 from toymodels.checks import count, require
 from toymodels.data import CorrelatedFeatures, Features, PairedFeatures
 from toymodels.intervals import fraction, half_way
 from toymodels.metrics import angles, feature_norms, neighbour_gaps, represented
-from toymodels.minima import Setting, descend, distinct, minimise, search, transitions
+from toymodels.minima import descend, distinct, minimise, search
 from toymodels.models import ReLUModel
 from toymodels.theory import ignored_loss
 
@@ -168,7 +169,7 @@ def pair_minima(
 ) -> PairMinima:
     """Where random starts end for features with one density, importance 1. Minima are told apart by 10⁻³ of the loss,
     or of the loss that each unit of density adds where there is next to none. Raises ValueError as minimise does."""
-    found = descend(features, torch.ones(features.n_features), n_hidden, starts, generator)
+    found = descend(ReLUModel, features, torch.ones(features.n_features), n_hidden, starts, generator)
     p = features.density[0, 0].item()
     first, share = distinct(found.loss[:, 0] + 1e-3 * p, 1e-3)
     W = found.models.W.detach()
@@ -181,7 +182,7 @@ def against_pca(
 ) -> Float64[Tensor, " setting"]:
     """Lowest loss of random starts for pairs that are together, over pair_pca_loss, at each of the densities."""
     p = torch.tensor(densities, dtype=torch.float64)
-    found = descend(*together(p, pairs), n_hidden, starts, generator)
+    found = descend(ReLUModel, *together(p, pairs), n_hidden, starts, generator)
     return found.best_loss / pair_pca_loss(p, len(pairs), n_hidden)
 
 
@@ -202,7 +203,7 @@ def merging(
 ) -> dict[int, float]:
     """Densities between those of p, in rising order, from which on the optimum merges 1, 2, ... of pairs at c = 1.
 
-    The lowest minima by minima.search at each p, the borders between them by minima.transitions with these terms.
+    The lowest minima by minima.search at each p, the borders between them by branches.transitions with these terms.
     No entry for numbers of pairs that no transition leads to. Raises ValueError as these do.
     """
     found = search(ReLUModel, *together(p, pairs), n_hidden, starts, generator, rounds=rounds, terms=64)
