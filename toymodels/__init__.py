@@ -19,7 +19,7 @@ phase_diagram  minimise (or train on batches) on a grid of density and importanc
 All but train take store= and executor=: resumable from a folder, on many processes or machines, with the same bits.
 
 What to hand them
-data.py     what x is: Sparse-, Correlated-, Paired-, AnticorrelatedFeatures; draws samples and says their law
+data.py     what x is: Sparse-, Correlated-, Paired-, Anticorrelated-, HierarchicalFeatures; samples and their law
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
 losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
 What to read then
@@ -34,11 +34,15 @@ from toymodels import theory
 from toymodels.data import (
     AnticorrelatedFeatures,
     CorrelatedFeatures,
+    Features,
+    HierarchicalFeatures,
+    Law,
     PairedFeatures,
     SharedByBatch,
     SharedByBoth,
     SharedByExample,
     SparseFeatures,
+    Values,
 )
 from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss, weighted_mse
 from toymodels.metrics import (
@@ -73,8 +77,11 @@ __all__ = [
     "AnticorrelatedFeatures",
     "Branch",
     "CorrelatedFeatures",
+    "Features",
     "FixedSampleLoss",
+    "HierarchicalFeatures",
     "History",
+    "Law",
     "LinearModel",
     "PairedFeatures",
     "Phase",
@@ -89,6 +96,7 @@ __all__ = [
     "SharedByExample",
     "SparseFeatures",
     "ToyModel",
+    "Values",
     "angles",
     "crossing",
     "dimensionality",

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from toymodels import chunks, streams
 from toymodels.checks import count, finite_weights, importance_tensor, positive, require
-from toymodels.data import Features, law
+from toymodels.data import SIGNED, UNIFORM, Features, law
 from toymodels.engine import lbfgs
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import feature_norms
@@ -62,13 +62,15 @@ def minimise(
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
     W, b = model.W.detach().double().numpy().copy(), model.b.detach().double().numpy().copy()
     exact_loss(model, features)
-    chance, density = (values.contiguous().numpy() for values in law(features, len(W)))
+    known = law(features, len(W))
+    require(known.values in (UNIFORM, SIGNED), "features", known.values.name, "uniform values")
+    chance, density = (values.contiguous().numpy() for values in (known.chance, known.density))
     weights = importance_tensor(importance, model.n_features, len(W), features.density).contiguous().numpy()
     if store is not None or executor is not None:
         quick = {"iterations": iterations, "tolerance": tolerance, "terms": terms}
         loss, used = _in_chunks(model, features, torch.from_numpy(weights), quick, store, executor, progress)
         return (loss, used) if return_iterations else loss
-    settings = type(model) is ReLUModel, 0.0 if features.signed else 0.5, terms, iterations, tolerance
+    settings = type(model) is ReLUModel, known.values.mean, terms, iterations, tolerance
     loss, used = torch.empty(len(W), dtype=torch.float64), torch.empty(len(W), dtype=torch.int64)
     block = max(64, len(W) // 100 if progress else len(W))
     label = progress if isinstance(progress, str) else None
