@@ -19,7 +19,7 @@ phase_diagram  minimise (or train on batches) on a grid of density and importanc
 All but train take store= and executor=: resumable from a folder, on many processes or machines, with the same bits.
 
 What to hand them
-data.py     what x is: Sparse-, Correlated-, Paired-, AnticorrelatedFeatures; draws samples and says their law
+data.py     what x is: Sparse-, Correlated-, Paired-, Anticorrelated-, HierarchicalFeatures; samples and their law
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
 losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
 What to read then
@@ -35,11 +35,15 @@ from toymodels.branches import Branch, crossing, follow, relax
 from toymodels.data import (
     AnticorrelatedFeatures,
     CorrelatedFeatures,
+    Features,
+    HierarchicalFeatures,
+    Law,
     PairedFeatures,
     SharedByBatch,
     SharedByBoth,
     SharedByExample,
     SparseFeatures,
+    Values,
 )
 from toymodels.losses import PopulationLoss, SampledLoss, StratifiedLoss, weighted_mse
 from toymodels.metrics import (
@@ -75,7 +79,10 @@ __all__ = [
     "AnticorrelatedFeatures",
     "Branch",
     "CorrelatedFeatures",
+    "Features",
+    "HierarchicalFeatures",
     "History",
+    "Law",
     "LinearModel",
     "PairedFeatures",
     "Phase",
@@ -92,6 +99,7 @@ __all__ = [
     "SparseFeatures",
     "StratifiedLoss",
     "ToyModel",
+    "Values",
     "angles",
     "crossing",
     "dimensionality",

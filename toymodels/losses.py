@@ -15,7 +15,7 @@ from torch import Tensor
 
 from toymodels import samples, streams
 from toymodels.checks import count, importance_tensor, require
-from toymodels.data import Features, SharedByBatch, SharedByBoth, SharedByExample, SparseFeatures, has_own_sampler
+from toymodels.data import Features, SharedByBatch, SharedByBoth, SharedByExample, SparseFeatures
 from toymodels.engine import batches, hidden
 from toymodels.engine.kernel import Kernel
 from toymodels.models import AbsoluteValueModel, LinearModel, ReLUHiddenModel, ReLUModel, ToyModel
@@ -62,7 +62,7 @@ class SampledLoss:
 
     def __post_init__(self) -> None:
         count("batch", self.batch)
-        fits = not (self.shared_mask and has_own_sampler(self.features))
+        fits = self.features.draws_by_stream or not self.shared_mask
         require(fits, "shared_mask", self.shared_mask, "False for features with a sample() of their own")
         self._drawn = self._instances = 0
 
@@ -113,7 +113,7 @@ def examples(
     """Examples start .. start + batch - 1 of features with as many instances as seeds, by their own sample() if they
     have one: it is handed the generator or, without one, seeds derived for this batch.
     """
-    if not has_own_sampler(features):
+    if features.draws_by_stream:
         return features.for_instances(len(seeds)).draw(seeds, start, batch, shared_mask)
     fresh = streams.bits(seeds, torch.tensor([start // batch]))[:, 0]
     x = features.sample(batch, fresh if generator is None else generator, len(seeds))
@@ -132,7 +132,7 @@ def compiled_step(model: ToyModel, features: Features, target: Callable | None) 
 
     The one place where it is looked up, by exact classes: a subclass may compute or draw something else.
     """
-    if target is not None or has_own_sampler(features) or "draw" in vars(features) or "forward" in vars(model):
+    if target is not None or not (features.draws_by_stream and model.unaltered):
         return None
     first = next(model.parameters())
     small = first[0].numel() <= COMPILED_UP_TO and first.dtype == torch.float32 and first.device.type == "cpu"
@@ -257,7 +257,7 @@ class StratifiedLoss:
         """The loss as a compiled loop, if there is one for this class of models."""
         task, importance = self._task(model)
         kind = HIDDEN.get(type(model))
-        if kind is None or self.target is not None or "forward" in vars(model) or model.b.device.type != "cpu":
+        if kind is None or self.target is not None or not model.unaltered or model.b.device.type != "cpu":
             return None
         x, weight = self.sample
         settings = x, weight, task.numpy(), importance.float().numpy(), *kind(model)

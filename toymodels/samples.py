@@ -41,7 +41,7 @@ def of_tasks(features: Features, rows: int, seed: int) -> Sample:
     the features are, from streams of their own, and all weigh the same.
     """
     p = features.density
-    if type(features) is SparseFeatures and bool((p == p[:, :1]).all()):
+    if type(features) is SparseFeatures and features.draws_by_stream and bool((p == p[:, :1]).all()):
         parts = [stratified(features.n_features, one, rows, seed, features.signed) for one in p[:, 0].tolist()]
     else:
         seeds = streams.derived_seeds(seed, torch.arange(features.n_instances))

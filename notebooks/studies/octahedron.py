@@ -117,7 +117,7 @@ def branches_again(
     setting: arguments of dynamics.learn for these runs, features among them. level: loss / p for pairs_first, among
     the instances that fall below it both times. Raises ValueError as kicked does.
     """
-    p = setting["features"].p
+    p = setting["features"].density[:, 0]
     first, fell = pairs_first(run.W, run.loss / p, level)
     starts = {name: kicked(run, first_below(run.loss / p, value), size, seed) for name, value in moments.items()}
     runs = learn_all({name: (setting | start, [0]) for name, start in starts.items()}, executor)

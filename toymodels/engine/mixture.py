@@ -18,45 +18,45 @@ def _number_on(p):
 
 
 @fast
-def _nothing_on(b, importance, chance, relu, d_b):
-    """The part of a state in which x = 0: Σ_i I_i ReLU(b_i)²."""
+def _nothing_on(b, importance, chance, floor, d_b):
+    """The part of a state in which x = 0: Σ_i I_i max(b_i, floor)²."""
     loss = 0.0
     for i in range(b.size):
-        off = b[i] if not relu or b[i] > 0.0 else 0.0
+        off = max(b[i], floor)
         loss += chance * importance[i] * off * off
         d_b[i] += 2.0 * chance * importance[i] * off
     return loss
 
 
 @fast
-def _closed(W, b, p, importance, mean, terms, frame, d_W, d_b, space):
+def _closed(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     gram, d_gram, _, _, few = space
     return closed.loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram, few[0])
 
 
 @fast
-def _series(W, b, p, importance, mean, terms, frame, d_W, d_b, space):
+def _series(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     gram, d_gram, one, work, _ = space
     return loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
 
 
 @fast
-def _linear(W, b, p, importance, mean, terms, frame, d_W, d_b, space):
-    return linear_loss_and_gradient(W, b, p, importance, mean, d_W, d_b, space[0], space[1])
+def _linear(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
+    return linear_loss_and_gradient(W, b, p, importance, mean, square, d_W, d_b, space[0], space[1])
 
 
 @fast
-def _either(W, b, p, importance, mean, terms, frame, d_W, d_b, space):
+def _either(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     if _number_on(p) <= closed.MOST:
-        return _closed(W, b, p, importance, mean, terms, frame, d_W, d_b, space)
-    return _series(W, b, p, importance, mean, terms, frame, d_W, d_b, space)
+        return _closed(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space)
+    return _series(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space)
 
 
-def _mixture(theta, gradient, loss, some, chance, density, importance, relu, mean, terms, frames):
+def _mixture(theta, gradient, loss, some, chance, density, importance, floor, mean, square, terms, frames):
     """Loss [k] of models of W and b, and its gradient. A kernel's loop.
 
-    chance [instance, state], density [instance, state, feature], importance [instance, feature]. relu: else a linear
-    model. mean: of a feature that is on, 1/2, or 0 where its sign is free (linear model only). terms: see
+    chance [instance, state], density [instance, state, feature], importance [instance, feature]. floor: of the
+    activation, 0 or minus infinity. mean, square: the moments of a feature that is on. terms: see
     series.loss_and_gradient. frames [instance, state, output, 4]: of the series, that stay from call to call; with no
     instance in them they are set anew for each.
     """
@@ -75,13 +75,13 @@ def _mixture(theta, gradient, loss, some, chance, density, importance, relu, mea
             if share == 0.0:
                 continue
             if _number_on(p) == 0:
-                total += _nothing_on(b, importance[k], share, relu, slope[hidden * n :])
+                total += _nothing_on(b, importance[k], share, floor, slope[hidden * n :])
                 continue
             if len(frames):
                 frame = frames[k, c]
             else:
                 frame[:, 2] = 0.0
-            total += share * state_loss(W, b, p, importance[k], mean, terms, frame, state_W, state_b, space)
+            total += share * state_loss(W, b, p, importance[k], mean, square, terms, frame, state_W, state_b, space)
             for i in range(n):
                 slope[hidden * n + i] += share * state_b[i]
                 for h in range(hidden):
@@ -95,10 +95,8 @@ by_either = specialised(_mixture, "by_either", state_loss=_either)
 by_moments = specialised(_mixture, "by_moments", state_loss=_linear)
 
 
-def loop_for(relu, density, terms):
-    """The loop for models on states of this density [instance, state, feature]: only what it needs is compiled."""
-    if not relu:
-        return by_moments
+def loop_for(density, terms):
+    """The loop for ReLU models on states of this density [instance, state, feature]: only what it needs is compiled."""
     on = (density > 0).sum(-1)
     few = on <= closed.MOST
     if terms == 0 or density.shape[-1] <= 2 or not few.any():
