@@ -46,7 +46,7 @@ def save(
         if isinstance(value, Tensor):
             parts[f"features {name}"] = value
         else:
-            header["settings"][name] = value
+            header["settings"][name] = list(value.items()) if isinstance(value, dict) else value
     parts |= {"importance": weights, "loss": loss, **arrays}
     values = {name: a.detach().cpu().numpy() if isinstance(a, Tensor) else np.asarray(a) for name, a in parts.items()}
     np.savez_compressed(path, allow_pickle=False, header=np.array(json.dumps(header)), **values)
@@ -71,6 +71,8 @@ def load(path: str | Path) -> Saved:
     parameters = taken("parameter ")
     features = object.__new__(getattr(data, header["features"]))
     vars(features).update(header["settings"] | taken("features "))
+    if isinstance(features, data.HierarchicalFeatures):
+        features.parents = dict(features.parents)
     importance, loss = (torch.from_numpy(arrays.pop(name)) for name in ("importance", "loss"))
     model = getattr(models, header["model"]).from_weights(**parameters)
     return Saved(model, features, importance, loss, arrays)
