@@ -460,6 +460,33 @@ const model = (() => {
     return x;
   }
 
-  return { loss, gradient, lossAt, outputLoss, closedLoss, pairLoss, landscape, minima, train, trainer, polish, bestBias, phase, nearest, dead, start, unpack, dense };
+  // The bias of each output at its best for the weights in x: a scan, then golden sections. Changes x.
+  function fitBiases(x, m, n, p) {
+    const golden = (Math.sqrt(5) - 1) / 2, N = 24;
+    for (let i = 0; i < n; i++) {
+      const a = new Float64Array(n);
+      let low = 0, high = 0.5;
+      for (let j = 0; j < n; j++) {
+        for (let h = 0; h < m; h++) a[j] += x[h * n + i] * x[h * n + j];
+        low -= Math.max(a[j], 0);
+        high -= Math.min(a[j], 0);
+      }
+      const at = b => closedLoss(i, a, b, p, false, true), scan = Array.from({ length: N + 1 }, (_, k) => low + (high - low) * k / N);
+      const best = scan.reduce((found, b) => at(b) < at(found) ? b : found);
+      let from = best - (high - low) / N, to = best + (high - low) / N;
+      while (to - from > 1e-7) {
+        const left = to - golden * (to - from), right = from + golden * (to - from);
+        if (at(left) < at(right)) to = right; else from = left;
+      }
+      x[m * n + i] = (from + to) / 2;
+    }
+  }
+  // What the model makes of one input: h [hidden], u before the ReLU and out after it [feature].
+  function answer(x, m, n, input) {
+    const h = Array.from({ length: m }, (_, k) => input.reduce((sum, value, j) => sum + x[k * n + j] * value, 0));
+    const u = input.map((_, i) => h.reduce((sum, value, k) => sum + x[k * n + i] * value, x[m * n + i]));
+    return { h, u, out: u.map(value => Math.max(0, value)) };
+  }
+
+  return { loss, gradient, fitBiases, answer, lossAt, outputLoss, closedLoss, pairLoss, landscape, minima, train, trainer, polish, bestBias, phase, nearest, dead, start, unpack, dense };
 })();
-if (typeof module !== 'undefined') module.exports = model;
