@@ -38,9 +38,9 @@ const address = (() => {
   };
   const READ = {
     view: text => Object.hasOwn(redraw.views, text) ? text : undefined, preset: one(...Object.keys(PRESETS)),
-    p: number(0.01, 1), r: number(0.1, 10), layer: one('phase', 'success'), ground: one('loss', 'basins'),
-    start: point, optimizer: one('adam', 'gd'), lr: number(0.001, 1), n: whole(2, 6), ratio: number(0.5, 1), game: one('on', 'off'), x: list(0, 1),
-    W: list(-3, 3), b: list(-3, 3),
+    p: number(0.01, 1), r: number(0.1, 10), n: whole(2, 6), ratio: number(0.5, 1), lr: number(0.001, 1),
+    layer: one('phase', 'success'), ground: one('loss', 'basins'), optimizer: one('adam', 'gd'), game: one('on', 'off'),
+    start: point, x: list(0, 1), W: list(-3, 3), b: list(-3, 3),
   };
 
   function given(text) { // the pairs of an address that the page knows, with values in their ranges
@@ -56,12 +56,14 @@ const address = (() => {
     return values;
   }
   function read(text) { // an address that says nothing opens the story
-    let values = given(text);
-    if (!Object.keys(values).length) values = { preset: 'input' };
-    const next = { ...DEFAULTS, start: [...DEFAULTS.start], ...PRESETS[values.preset], ...values };
-    if (!next.W || !next.b || next.W.length !== 2 * next.n || next.b.length !== next.n) next.W = next.b = null;
-    if (next.x && next.x.length !== next.n) next.x = null;
-    return next;
+    const values = given(text), { n = DEFAULTS.n, W, b, x } = values;
+    if (!W || !b || W.length !== 2 * n || b.length !== n) {
+      delete values.W;
+      delete values.b;
+    }
+    if (x && x.length !== n) delete values.x;
+    if (!Object.keys(values).length) values.preset = 'input';
+    return { ...DEFAULTS, start: [...DEFAULTS.start], ...PRESETS[values.preset], ...values };
   }
   const textOf = value => Array.isArray(value) ? value.map(v => +v.toFixed(4)).join(',')
     : typeof value === 'number' ? String(+value.toPrecision(5)) : value;

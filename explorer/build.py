@@ -3,6 +3,9 @@
     python explorer/build.py [OUTPUT]
 
 The same sources give the same bytes. Needs NumPy alone, so that it takes a fraction of a second.
+
+A further view of the page is a script that registers itself in redraw.views if its entry of data() is there, a section
+of class "view" whose id is the view's name, and a tab with data-view=NAME; the tab of a view without data stays hidden.
 """
 
 import ast
@@ -99,7 +102,7 @@ def figure() -> str:
         "<title>Phase diagram: importance of feature 2 against density</title>"
         f'<rect y="-150" width="400" height="150" fill="{colours["DEDICATED"]}"/>'
         f'<rect width="400" height="150" fill="{colours["IGNORED"]}"/>'
-        f'<polygon points="{" ".join(border + mirror)}" fill="{colours["SUPERPOSITION"]}" stroke="#111" stroke-width="2"/>'
+        f'<polygon points="{" ".join(border + mirror)}" fill="{colours["SUPERPOSITION"]}" stroke="#111"/>'
         f'{labels}{ticks}<text x="200" y="195" text-anchor="middle">density p: dense → sparse</text>'
         '<text x="-8" y="-140" text-anchor="end">10</text><text x="-8" y="4" text-anchor="end">1</text>'
         '<text x="-8" y="150" text-anchor="end">0.1</text>'

@@ -19,12 +19,13 @@ const canvas = (() => {
   }
   const inkOn = colour => luminance(colour) > 0.2 ? '#111111' : '#ffffff'; // ink that can be read on it
 
-  // A canvas that fills its column. margin: top, right, bottom, left; height: of its width. x0 … y1: ends of the axes.
+  // A canvas that fills its column. margin: top, right, bottom, left; height: of its width; x0 … y1: ends of axes.
   function surface(id, margin, height) {
     const element = document.getElementById(id), c = element.getContext('2d'), [top, right, bottom, left] = margin;
     const plot = { element, c, x0: 0, x1: 1, y0: 0, y1: 1 };
     plot.fit = (given = null) => {
-      const w = element.clientWidth || 1, h = given ?? Math.round(height(w)), scale = Math.min(2, devicePixelRatio || 1);
+      const w = element.clientWidth || 1, h = given ?? Math.round(height(w));
+      const scale = Math.min(2, devicePixelRatio || 1);
       if (plot.w !== w || plot.h !== h || plot.scale !== scale) {
         Object.assign(plot, { w, h, scale });
         element.width = Math.round(w * scale);
@@ -124,12 +125,12 @@ const canvas = (() => {
       plot.note(y, 0, 0, { align: 'center' });
       c.restore();
     };
-    // Ticks of an axis: value -> text at major ones, short lines at minor ones. place: where a value stands on the axis.
+    // Ticks of an axis: lines and values, short lines at minor ones; place: where a value stands on the axis.
     plot.ticks = (axis, values, { minor = [], place = v => v } = {}) => {
       const line = (v, length) => {
         const k = Math.round(plot[axis](place(v))) + 0.5;
-        const ends = axis === 'x' ? [[k, plot.bottom], [k, plot.bottom + length]] : [[plot.left, k], [plot.left - length, k]];
-        plot.path(ends, theme.soft, 1);
+        if (axis === 'x') plot.path([[k, plot.bottom], [k, plot.bottom + length]], theme.soft, 1);
+        else plot.path([[plot.left, k], [plot.left - length, k]], theme.soft, 1);
       };
       for (const v of minor) line(v, 3);
       for (const v of values) {

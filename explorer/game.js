@@ -1,4 +1,5 @@
-// Beat the best: the reader drags arrows, each bias follows at its best value, and the loss is compared with the lowest known.
+// Beat the best: the reader drags arrows, each bias follows at its best value, and the loss is compared with the
+// lowest known.
 const game = (() => {
   const { short, above, clamp } = format, LEVEL = 1e-5, $ = id => document.getElementById(id);
   function scattered() { // arrows of length 0.8, in an order that is not the best one
@@ -28,7 +29,8 @@ const game = (() => {
     $('closeness').style.width = `${100 * closeness}%`;
     const praise = gap <= LEVEL ? 'You are level with the lowest loss known.'
       : gap < 0.01 ? 'Within 1 %. Now move in small steps: arrow keys help.'
-      : gap < 0.1 ? 'Close. Try other neighbours for the most important feature, 1.' : 'Which arrows should be neighbours?';
+      : gap < 0.1 ? 'Close. Try other neighbours for the most important feature, 1.'
+      : 'Which arrows should be neighbours?';
     const place = gap <= LEVEL ? '' : `${above(loss, best)} above. `;
     redraw.fill($('score'), ['Beat ', [short(best, 4), 1], '. You: ', [short(loss, 4), 1], `. ${place}${praise}`]);
   }

@@ -14,9 +14,7 @@ const inputs = (() => {
       const slider = element('input', { type: 'range', min: 0, max: 1, step: 0.01, id: `x${k + 1}` });
       slider.setAttribute('aria-label', `input ${k + 1}`);
       slider.oninput = () => {
-        const x = values().slice();
-        x[k] = Number(slider.value);
-        redraw.change({ x }, 'net');
+        redraw.change({ x: values().map((value, j) => j === k ? Number(slider.value) : value) }, 'net');
       };
       const bar = element('span', { className: 'bar' }, element('i', {}));
       const number = element('b', {}, String(k + 1)), given = element('output', {}), made = element('output', {});

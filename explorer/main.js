@@ -26,7 +26,7 @@ const main = (() => {
     range('ratio', state.ratio, `each feature ${short(state.ratio, 2)} times as important as the one before`);
     range('n', state.n, `${state.n} features`);
     $('lr-value').textContent = short(state.lr, 2);
-    $('ratio-value').textContent = `\u00d7 ${state.ratio.toFixed(2)}`;
+    $('ratio-value').textContent = `\u00d7 ${state.ratio.toFixed(2)} each`;
     $('n-value').textContent = state.n;
     ['layer', 'ground', 'optimizer', 'view'].forEach(press);
   });
@@ -43,8 +43,8 @@ const main = (() => {
   $('ratio').oninput = () => plane.resize({ ratio: Number($('ratio').value) });
   function typed(id, low, high, name, message, apply) {
     $(id).onchange = () => {
-      const text = $(id).value.trim().replace(',', '.'), value = Number(text), good = text !== '' && Number.isFinite(value);
-      const inside = clamp(value, low, high);
+      const text = $(id).value.trim().replace(',', '.'), value = Number(text);
+      const good = text !== '' && Number.isFinite(value), inside = clamp(value, low, high);
       $(message).textContent = !good ? `${name} must be a number from ${low} to ${high}.`
         : inside !== value ? `${name} goes from ${low} to ${high}; ${value} became ${inside}.` : '';
       if (good) apply(inside);
@@ -106,7 +106,8 @@ const main = (() => {
     show(next);
     story.meet(next.preset);
   }
-  addEventListener('hashchange', event => { // the address asked for, which a save that was waiting may have written over
+  addEventListener('hashchange', event => {
+    // the address asked for, which a save that was waiting may have written over
     const asked = new URL(event.newURL).hash;
     if (redraw.foreign(asked)) visit(asked);
   });
@@ -130,8 +131,9 @@ window.toymodels = {
       shares: valleys.counted() ? { ...basin, label: undefined } : null,
       runs: runs ? { done: runs.list.length, busy: runs.busy, loss: runs.list.map(run => run.loss) } : null,
       best: best && { loss: best.loss, starts: best.starts, busy: best.busy },
-      arrangement: two ? plane.arrangement(net) : null, sliced: plane.sliced(), moving: !!plane.here.target || play.running,
-      x: inputs.values(), ...inputs.answer(), story: { ...story.here }, places: { tips: plane.tips(), start: valleys.place() },
+      arrangement: two ? plane.arrangement(net) : null, sliced: plane.sliced(),
+      moving: !!plane.here.target || play.running, x: inputs.values(), ...inputs.answer(), story: { ...story.here },
+      places: { tips: plane.tips(), start: valleys.place() },
     };
   },
   cell(d, k) {

@@ -69,7 +69,8 @@ const phase = (() => {
   function drawCross(g) {
     const x = g.x(Math.log10(state.p)), y = g.y(Math.log10(state.r)), gap = 8;
     const arms = [
-      [[x, g.top], [x, y - gap]], [[x, y + gap], [x, g.bottom]], [[g.left, y], [x - gap, y]], [[x + gap, y], [g.right, y]],
+      [[x, g.top], [x, y - gap]], [[x, y + gap], [x, g.bottom]],
+      [[g.left, y], [x - gap, y]], [[x + gap, y], [g.right, y]],
     ];
     for (const [colour, width] of [['#ffffff', 4], [INK, 1.5]]) {
       for (const arm of arms) g.path(arm, colour, width / 2);
@@ -92,44 +93,38 @@ const phase = (() => {
     drawCross(g);
   }
 
-  // Each solution's loss over importance, followed until it ends.
-  let branches = {};
-  function follow(p) {
-    if (branches.p === p) return branches.list;
-    const N = 33, last = N - 1, middle = N >> 1;
+  // The loss of three solutions over importance: sharing the neuron, followed as far as it exists, and one feature alone,
+  // which is reproduced without error (weight 1, bias 0) while the other output guesses its mean.
+  let solutions = {};
+  function lossesOver(p) {
+    if (solutions.p === p) return solutions.list;
+    const N = 33, last = N - 1, variance = p / 3 - p * p / 4;
     const importances = Array.from({ length: N }, (_, k) => 10 ** (-1 + 2 * k / last));
-    const track = (seed, from, to, kind) => {
-      const x = seed.slice(), points = [], step = from < to ? 1 : -1;
-      for (let k = from; k !== to + step; k += step) {
-        const loss = model.polish(x, 1, 2, [p, p], [1, importances[k]], 80);
-        if (model.phase([[x[0], x[1]]]) !== kind || model.dead(x)) break;
+    const follow = to => {
+      const x = Float64Array.of(1, -1, 0, 0), points = [], step = Math.sign(to - last / 2);
+      for (let k = last / 2; k !== to + step; k += step) {
+        const loss = model.polish(x, 1, 2, [p, p], [1, importances[k]], 40);
+        if (model.phase([[x[0], x[1]]]) !== 2 || model.dead(x)) break;
         points.push([importances[k], loss]);
       }
       return points;
     };
-    const both = (kind, k) => { // from the minimum of this kind at importance k, if there is one, both ways
-      const seed = model.minima(p, importances[k]).find(minimum => minimum.phase === kind);
-      if (!seed) return [];
-      const x = Float64Array.of(...seed.W[0], ...seed.b);
-      return [...track(x, k, 0, kind).reverse(), ...track(x, k, last, kind).slice(1)];
-    };
     const list = [
-      { kind: 2, name: 'superposition', points: both(2, middle) },
-      { kind: 0, name: 'only 1', points: both(0, middle >> 1) },
-      { kind: 1, name: 'only 2', points: both(1, last - (middle >> 1)) },
+      { kind: 2, name: 'superposition', points: [...follow(0).reverse(), ...follow(last).slice(1)] },
+      { kind: 0, name: 'only 1', points: importances.map(r => [r, r * variance]) },
+      { kind: 1, name: 'only 2', points: importances.map(r => [r, variance]) },
     ];
-    branches = { p, list };
+    solutions = { p, list };
     return list;
   }
-  function nameBranch(g, { kind, name, points }) {
-    const place = [['left', 0, 20], ['right', points.length - 1, -9], ['center', Math.floor(points.length * 0.62), 20]];
-    const [align, k, below] = place[kind], [r, loss] = points[k];
-    const x = kind === 0 ? g.left + 5 : kind === 1 ? g.right - 5 : g.x(Math.log10(r));
-    g.text(name, x, clamp(g.y(Math.log10(loss)) + below, g.top + 14, g.bottom - 5), { align, weight: 650 });
+  function nameSolution(g, { kind, name, points }) {
+    const k = kind === 2 ? Math.floor(points.length * 0.62) : 10, [r, loss] = points[k];
+    const x = g.x(Math.log10(r)), y = g.y(Math.log10(loss)), align = kind === 0 ? 'right' : 'center';
+    g.text(name, x - (kind === 0 ? 8 : 0), y + (kind === 2 ? 20 : -7), { align, weight: 650 });
   }
   function drawCut(lowest) {
-    const g = cut.fit(), list = follow(state.p).filter(branch => branch.points.length);
-    const losses = list.flatMap(branch => branch.points.map(([, loss]) => Math.log10(loss)));
+    const g = cut.fit(), list = lossesOver(state.p).filter(solution => solution.points.length > 1);
+    const losses = list.flatMap(solution => solution.points.map(([, loss]) => Math.log10(loss)));
     Object.assign(g, { x0: -1, x1: 1, y0: Math.min(...losses) - 0.08, y1: Math.max(...losses) + 0.12 });
     g.frame();
     g.logTicks('x', [0.1, 1, 10], [0.1, 1]);
@@ -145,7 +140,7 @@ const phase = (() => {
         if (Math.abs(Math.log10(points[k][0]) - edge) > 0.02) g.dot(...line[k], 4, COLOURS[kind], theme.ink, 1);
       }
     }
-    list.forEach(branch => nameBranch(g, branch));
+    list.forEach(solution => nameSolution(g, solution));
     g.dot(here, g.y(Math.log10(lowest)), 5.5, theme.paper, theme.ink, 2);
   }
 

@@ -170,7 +170,8 @@ const plane = (() => {
     g.path([origin, [x, y]], theme.paper, 6.5);
     g.path([origin, [x, y]], colour, strong ? 4 : 2.8);
     g.dot(x, y, strong ? 12 : 10.5, colour, strong ? theme.ink : theme.paper, strong ? 2.5 : 1.5);
-    g.text(String(j + 1), x, y + 0.5, { align: 'center', base: 'middle', weight: 700, colour: inkOn(colour), halo: null });
+    const number = { align: 'center', base: 'middle', weight: 700, colour: inkOn(colour), halo: null };
+    g.text(String(j + 1), x, y + 0.5, number);
   }
   function drawPoint(g) { // where the input lands: h = Wx
     const [h1, h2] = inputs.answer().h;
@@ -199,7 +200,7 @@ const plane = (() => {
     for (let j = n - 1; j >= 0; j--) drawArrow(g, j);
     if (inputs.shown()) drawPoint(g);
     const ground = `ground: loss over the place of ${here.arrow + 1}, dark is high`;
-    g.note(ground, g.left + 8, g.bottom - 9, { size: 11.5, halo: theme.paper });
+    if (slice.ready && !here.target) g.note(ground, g.left + 8, g.bottom - 9, { size: 11.5, halo: theme.paper });
     const place = tip(here.net, here.arrow).map(v => fixed(v)).join(', ');
     arrows.element.setAttribute('aria-label', `Feature directions: ${arrangement(here.net).name}. `
       + `Arrow ${here.arrow + 1} chosen at ${place}. Number keys choose an arrow, arrow keys move its tip.`);
@@ -249,7 +250,8 @@ const plane = (() => {
       const right = to < last ? (at(to) + at(to + 1)) / 2 : g.right;
       g.rect(left, g.top, right - left - 1, g.bottom - g.top, TINTS[kindOf(name)]);
       if (kindOf(name) === KNOWN.length) continue;
-      const plain = name.replace('a ', '').replace('two at ', ''), middle = (left + right) / 2, width = g.width(plain) / 2;
+      const plain = name.replace('a ', '').replace('two at ', '');
+      const middle = (left + right) / 2, width = g.width(plain) / 2;
       g.text(String(count), middle, g.top - 21, { align: 'center', size: 15, weight: 700, halo: null });
       const place = clamp(middle, g.left + width, g.right - width);
       if (place - width < free) continue;
@@ -277,6 +279,7 @@ const plane = (() => {
 
   // ---- in words ----
   function standing(loss) { // how a loss compares with the lowest known
+    if (here.target) return 'On the way to the lowest known.';
     const best = search.best(), where = search.recorded() ? 'known' : `of ${best.starts} starts`;
     if (best.busy) return `Looking for lower ones: ${best.starts} starts so far.`;
     if (loss <= best.loss * (1 + 1e-6)) return `The lowest ${where}.`;
@@ -284,7 +287,7 @@ const plane = (() => {
   }
   function sentences() {
     const loss = search.lossOf(here.net), { count, name } = arrangement(here.net), n = state.n;
-    $('loss').textContent = `Loss ${short(loss, 5)}. ${count} of ${n} features represented: ${name}. ${standing(loss)}`;
+    $('loss').textContent = `Loss ${short(loss, 5)}. ${count} of ${n} features represented: ${name}. ${state.game === 'on' ? '' : standing(loss)}`;
     const best = search.best(), lowest = arrangement(best.x);
     const start = ['At density ', [short(state.p, 2), 1], ' the best model found keeps '];
     const kept = [[`${lowest.count} of ${n}`, 1], ` features in two dimensions: ${lowest.name}.`];
@@ -449,7 +452,7 @@ const plane = (() => {
   const tips = () => Array.from({ length: state.n }, (_, j) => pixels(tip(here.net, j)));
   const sliced = () => slice.ready;
   return {
-    here, arrangement, glyph, set, glide, keep, followBest, computeSlice, setDensity, descend: descend.run, fresh, showBest,
-    resize, stop, tips, sliced,
+    here, arrangement, glyph, set, glide, keep, followBest, setDensity, descend: descend.run, fresh, showBest, resize,
+    stop, tips, sliced,
   };
 })();

@@ -1,6 +1,7 @@
 // The density falls by itself from dense to sparse, and the arrows follow the best model.
 const play = (() => {
-  const SECONDS = 14, PAUSE = 1000, STOPS = [1, 0.63, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01], button = document.getElementById('play');
+  const SECONDS = 14, PAUSE = 1000, STOPS = [1, 0.63, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01];
+  const button = document.getElementById('play');
   let running = false, timer = 0;
   function show() {
     button.textContent = running ? 'Pause' : 'Play';

@@ -1,5 +1,5 @@
 // The lowest loss known of n features in two dimensions at the present setting.
-// For five features of importance 0.9^i it comes from the figures; else starts are trained here, in pieces between frames.
+// For five features of importance 0.9^i it comes from the figures; else starts are trained here, between frames.
 const search = (() => {
   const STARTS = 60, FIRST = 6, M = 2;
   const importance = () => Array.from({ length: state.n }, (_, k) => state.ratio ** k);
@@ -54,7 +54,8 @@ const search = (() => {
     let pair = 0;
     const pairs = Array.from({ length: state.n }, (_, i) => Array.from({ length: i }, (_, j) => [i, j])).flat();
     const next = () => {
-      const random = entry.starts < STARTS, x = random ? model.start(M, state.n, entry.starts) : swapped(entry.x, ...pairs[pair]);
+      const random = entry.starts < STARTS;
+      const x = random ? model.start(M, state.n, entry.starts) : swapped(entry.x, ...pairs[pair]);
       const loss = polish(x), better = loss < entry.loss - 1e-10;
       if (random) entry.starts++; else pair = better ? 0 : pair + 1;
       offer(x, loss);

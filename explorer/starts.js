@@ -12,7 +12,8 @@ const starts = (() => {
     const first = total === 1 ? ++seed : 0;
     let run = null, painted = 0;
     const next = () => {
-      run = run || model.trainer(model.start(M, n, first + runs.list.length), M, n, p, weights, { steps: 600, lr: 0.03 });
+      const x = () => model.start(M, n, first + runs.list.length);
+      run = run || model.trainer(x(), M, n, p, weights, { steps: 600, lr: 0.03 });
       for (let k = 0; k < 20 && !run.done; k++) run.step();
       if (run.done) {
         const loss = model.lossAt(run.x, M, n, p, weights);

@@ -1,6 +1,6 @@
 // Two features in one neuron: the loss over both weights, the minima in it, and where starts end.
 const valleys = (() => {
-  const { theme, rgb, mix, inkOn } = canvas, { clamp, minus, short, fixed, percent, above } = format, { EXTENT } = address;
+  const { theme, rgb, mix, inkOn } = canvas, { clamp, short, fixed, percent, above } = format, { EXTENT } = address;
   const { COLOURS } = phase, POINTS = 49, SHARED = 2, GONE = -3, DEAD = -2, UNDERWAY = -1;
   const $ = id => document.getElementById(id);
   const ground = canvas.surface('landscape', [8, 16, 40, 40], phase.square);
@@ -37,7 +37,8 @@ const valleys = (() => {
     Object.assign(here, { path, losses, end: where(x) });
   }
   // All starts: a grid over ±TOP, weighed by the chance of a start (normal weights of variance 2/3, zero biases).
-  const GRID = 49, TOP = 2.4, START = k => TOP * (2 * k / (GRID - 1) - 1), WEIGHT = k => Math.exp(-0.75 * START(k) ** 2);
+  const GRID = 49, TOP = 2.4, START = k => TOP * (2 * k / (GRID - 1) - 1);
+  const WEIGHT = k => Math.exp(-0.75 * START(k) ** 2);
   const setting = () => [state.p, state.r, state.optimizer, state.lr].join();
   let counting = { stop: true };
   function endOf(start, ends) { // near a minimum in weights and biases a run will not leave again: it is cut short
@@ -64,7 +65,7 @@ const valleys = (() => {
     };
     const pause = finished => {
       if (!finished) return;
-      const sums = { [DEAD]: 0, [UNDERWAY]: 0, [GONE]: 0 }, chance = j => WEIGHT(j % GRID) * WEIGHT(Math.floor(j / GRID));
+      const sums = {}, chance = j => WEIGHT(j % GRID) * WEIGHT(Math.floor(j / GRID));
       let all = 0;
       label.forEach((end, j) => {
         sums[end] = (sums[end] || 0) + chance(j);
@@ -79,7 +80,10 @@ const valleys = (() => {
     };
     counting = redraw.inPieces(next, { wait: 60, pause });
   }
-  const counted = () => here.basin && here.basin.setting === setting() && here.basin.minima.length === here.found.length;
+  function counted() {
+    const { basin, found } = here;
+    return basin && basin.setting === setting() && basin.minima.length === found.length;
+  }
   function solve() {
     const before = here.found[here.chosen];
     here.L = model.landscape(state.p, state.r, POINTS, EXTENT);
@@ -98,7 +102,8 @@ const valleys = (() => {
     return Float64Array.from(here.L, loss => Math.sqrt(clamp((loss - bottom) / (top - bottom), 0, 1)));
   }
   function drawShade(g, T) {
-    const s = shade.getContext('2d'), image = s.createImageData(POINTS, POINTS), low = rgb(theme.low), high = rgb(theme.high);
+    const s = shade.getContext('2d'), image = s.createImageData(POINTS, POINTS);
+    const low = rgb(theme.low), high = rgb(theme.high);
     T.forEach((t, k) => {
       const row = POINTS - 1 - Math.floor(k / POINTS);
       image.data.set([...mix(low, high, t).map(Math.round), 255], 4 * (row * POINTS + k % POINTS));
@@ -225,7 +230,9 @@ const valleys = (() => {
   }
   function tableOfMinima() {
     const body = $('minima').tBodies[0], known = counted(), list = values => values.map(v => fixed(v)).join(', ');
-    const swatch = colour => Object.assign(document.createElement('span'), { className: 'swatch', style: `background: ${colour}` });
+    const swatch = colour => {
+      return Object.assign(document.createElement('span'), { className: 'swatch', style: `background: ${colour}` });
+    };
     body.textContent = '';
     here.found.forEach((minimum, k) => {
       const button = Object.assign(document.createElement('button'), { type: 'button' });

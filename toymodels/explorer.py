@@ -27,7 +27,8 @@ from toymodels.training import train
 SUPERPOSED = 0.25  # interference from which the extra feature counts as superposed, as in phase diagrams
 SAME = 0.02  # minima whose weights differ by less are one
 EXTENT = 1.5  # the landscape runs from -EXTENT to EXTENT in both weights
-PRESETS = ("superposition", "dense", "triangle", "pairs", "pentagon", "starts")
+# the steps of the story
+PRESETS = ("input", "dense", "triangle", "pairs", "pentagon", "sweep", "starts", "beat", "superposition", "trap")
 STATE = {  # key of a state: what its value may be
     "view": r"one|two",
     "preset": "|".join(PRESETS),
@@ -40,6 +41,8 @@ STATE = {  # key of a state: what its value may be
     "start": r"-?\d*\.?\d+,-?\d*\.?\d+",
     "optimizer": r"adam|gd",
     "lr": r"\d*\.?\d+",
+    "game": r"on|off",
+    "x": r"(\d*\.?\d+,)+\d*\.?\d+",
     "W": r"(-?\d*\.?\d+,)+-?\d*\.?\d+",
     "b": r"(-?\d*\.?\d+,)+-?\d*\.?\d+",
 }
