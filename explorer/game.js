@@ -28,7 +28,7 @@ const game = (() => {
     const closeness = clamp(-Math.log10(Math.max(gap, LEVEL)) / 5, 0, 1); // 0 from twice the best loss, 1 at the best
     $('closeness').style.width = `${100 * closeness}%`;
     const praise = gap <= LEVEL ? 'You are level with the lowest loss known.'
-      : gap < 0.01 ? 'Within 1 %. Now move in small steps: arrow keys help.'
+      : gap < 0.01 ? 'Within 1 %. Press \u201cDescend\u201d for the last bit.'
       : gap < 0.1 ? 'Close. Try other neighbours for the most important feature, 1.'
       : 'Which arrows should be neighbours?';
     const place = gap <= LEVEL ? '' : `${above(loss, best)} above. `;

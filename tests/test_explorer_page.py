@@ -796,6 +796,11 @@ def test_beating_the_best(page):
     page.click("#best")
     settle(page)
     assert page.evaluate("document.getElementById('game').hidden")
+    page.wait_for_function("!toymodels.state.moving")
+    best = state(page)
+    W, b = (",".join(f"{v:.5f}" for v in np.ravel(best[name])) for name in ("W", "b"))
+    go(page, f"view=two&p=0.1&game=on&W={W}&b={b}")
+    assert "level with the lowest loss known" in page.inner_text("#score")
 
 
 # 14
