@@ -244,8 +244,15 @@ class _Grouped(Features):
     sets: list[list[int]]
     p: Tensor  # [instance, feature]: the density as it was given
     per_instance = ("p",)
+    alike = True  # must all members of a set have one density?
 
-    def __init__(self, n_features: int, sets: Sequence[Sequence[int]], density: Number, device=None):
+    def __init__(
+        self,
+        n_features: int,
+        sets: Sequence[Sequence[int]],
+        density: Number,
+        device: torch.device | str | None = None,
+    ):
         self.n_features = count("n_features", n_features)
         self.sets = [[int(i) for i in members] for members in sets]
         everyone = [i for members in self.sets for i in members]
@@ -257,6 +264,8 @@ class _Grouped(Features):
         self._single[everyone] = False
         states = math.prod(self._n_options(members) for members in self.sets)
         require(states <= MOST_STATES, "sets", f"{states} states", f"at most {MOST_STATES} states")
+        if self.alike:
+            self._alike("density", self.p)
 
     def _alike(self, name: str, values: Tensor) -> None:
         for members in self.sets:
@@ -331,7 +340,6 @@ class CorrelatedFeatures(_Grouped):
         super().__init__(n_features, sets, density, device)
         together = _per_feature("together", together, n_features, device)
         self.p, self.together = _same_instances(self.p, "together", together)
-        self._alike("density", self.p)
         self._alike("together", self.together)
         low = (self.together < self.p) & ~self._single
         if low.any():
@@ -372,7 +380,6 @@ class PairedFeatures(_Grouped):
         require(all(len(pair) == 2 for pair in self.sets), "pairs", pairs, "lists of two features")
         together = _per_feature("together", together, n_features, device)
         self.p, self.together = _same_instances(self.p, "together", together)
-        self._alike("density", self.p)
         self._alike("together", self.together)
         none = 1 - 2 * self.p + self.p * self.together
         low = (none < -1e-12) & ~self._single
@@ -409,16 +416,6 @@ class AnticorrelatedFeatures(_Grouped):
     MOST_STATES states.
     """
 
-    def __init__(
-        self,
-        n_features: int,
-        sets: Sequence[Sequence[int]],
-        density: Number,
-        device: torch.device | str | None = None,
-    ):
-        super().__init__(n_features, sets, density, device)
-        self._alike("density", self.p)
-
     def _n_options(self, members: list[int]) -> int:
         return len(members) + 1
 
@@ -438,6 +435,8 @@ class HierarchicalFeatures(_Grouped):
     A state says which of the features with children are on.
     Raises ValueError for numbers out of range, parents in a circle, and more than MOST_STATES states.
     """
+
+    alike = False
 
     def __init__(
         self,
