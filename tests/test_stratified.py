@@ -110,5 +110,5 @@ def test_bad_input_is_refused(generator):
         tm.StratifiedLoss(FEATURES, IMPORTANCE)(model)
     with pytest.raises(ValueError, match="n_features is 4; allowed: 5"):
         tm.StratifiedLoss(tm.SparseFeatures(5, 0.1), torch.ones(5))(model)
-    with pytest.raises(ValueError, match="features is .* features with an importance, or an objective"):
+    with pytest.raises(ValueError, match=r"features is .* features with an importance, or an objective"):
         tm.minimise(model, FEATURES)

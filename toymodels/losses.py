@@ -187,24 +187,26 @@ class PopulationLoss:
 
     def __post_init__(self) -> None:
         count("terms", self.terms, least=0)
-        self._read_for = None, None, ()  # features, importance, sizes of the model
+        self._read_for = None, None, ()  # features, importance, class and sizes of the model
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
-        exact = exact_loss(model, self.features)
-        return exact(model, *self._task(model), self.terms, None)
+        exact, task = self._read_once(model)
+        return exact(model, *task, self.terms, None)
 
     def kernel(self, model: ToyModel) -> Kernel | None:
         """The loss as a compiled loop, if there is one for these classes: see population.exact_kernel."""
-        exact_loss(model, self.features)
-        return exact_kernel(model, self.features, self._task(model), self.terms)
+        exact, task = self._read_once(model)
+        return exact_kernel(model, exact.keywords["values"], task, self.terms)
 
-    def _task(self, model: ToyModel) -> tuple[Tensor, Tensor, Tensor]:
-        """Copies of law_and_importance: what is read once is the same at every call."""
-        data, sizes = (self.features, self.importance), (model.n_features, model.n_instances, model.b.device)
+    def _read_once(self, model: ToyModel) -> tuple[Callable, tuple[Tensor, Tensor, Tensor]]:
+        """The exact loss of this class, and copies of law_and_importance: the same at every call."""
+        data = self.features, self.importance
+        kind = type(model), model.unaltered, model.n_features, model.n_instances, model.b.device
         features, importance, read = self._read_for
-        if features is not data[0] or importance is not data[1] or read != sizes:
-            self._read = tuple(values.clone() for values in law_and_importance(model, *data))
-            self._read_for = *data, sizes
+        if features is not data[0] or importance is not data[1] or read != kind:
+            exact = exact_loss(model, self.features)
+            self._read = exact, tuple(values.clone() for values in law_and_importance(model, *data))
+            self._read_for = *data, kind
         return self._read
 
 

@@ -79,7 +79,7 @@ def _by_autograd(objective: Objective, model: ToyModel, start: np.ndarray) -> Ke
         slopes = torch.cat([values.grad.flatten(1) for values in parameters], 1)
         loss[:], gradient[:] = losses.detach()[some].numpy(), slopes[some].numpy()
 
-    return Kernel(loop, (), torch.float64, cost=0.0)
+    return Kernel(loop, (), torch.float64, cost=0.0)  # one thread, and all instances in its window
 
 
 def search(

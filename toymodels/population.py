@@ -168,9 +168,11 @@ EXACT_KERNELS: dict[tuple[type[ToyModel], Values | None], Callable[..., Kernel]]
 }
 
 
-def exact_kernel(model: ToyModel, features: Features, task: tuple[Tensor, Tensor, Tensor], terms: int) -> Kernel | None:
-    """The compiled exact loss of a model of this class, if there is one. task: its law_and_importance."""
-    values = law(features, features.n_instances).values
+def exact_kernel(model: ToyModel, values: Values, task: tuple[Tensor, Tensor, Tensor], terms: int) -> Kernel | None:
+    """The compiled exact loss of a model of this class for features of these values, if there is one.
+
+    task: its law_and_importance.
+    """
     make = _derived_for(EXACT_KERNELS, model, values)
     return make(*task, terms, values) if make and _fits_kernel(model, *task) else None
 

@@ -320,7 +320,7 @@ def minimise(
     count, d = theta.shape
     loss, used, queue = np.empty(count), np.empty(count, np.int64), Queue(count)
     fitting = max(1, WINDOW // (8 * d * (2 * MEMORY + 5)))
-    worth = math.ceil(ROUND / kernel.cost)
+    worth = math.ceil(ROUND / kernel.cost) if kernel.cost else count
     many = min(threads.number(count, 20 * kernel.cost), math.ceil(count / worth))
     slots = min(fitting, max(worth, math.ceil(count / (8 * many))), math.ceil(count / many))
 
