@@ -8,6 +8,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
+export PYTHONPATH := $(CURDIR)/notebooks
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 DONE := $(NOTEBOOKS:notebooks/%.ipynb=build/%.done)
 NUMBERS := $(foreach name,$(NOTEBOOKS:notebooks/%.ipynb=%),$(firstword $(subst _, ,$(name))))
@@ -60,7 +61,7 @@ test: .venv/installed
 	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PY) -m pytest  # the workers are the parallelism
 
 bench: .venv/installed
-	for script in benchmarks/*.py; do PYTHONPATH=notebooks $(PY) $$script || exit 1; done
+	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
 
 clean:
 	rm -rf build .venv toymodels/__pycache__ toymodels/*/__pycache__ notebooks/studies/__pycache__

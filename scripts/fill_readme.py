@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from toymodels.report import by_key, write_atomically
+from studies.report import by_key, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from toymodels.report import by_key
+from studies.report import by_key
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import attacks
+from studies import attacks
 
 ONES = torch.ones(4)
 

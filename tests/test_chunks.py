@@ -108,9 +108,9 @@ def test_a_class_in_the_settings_counts_with_what_it_imports(studies):
     ("module", "counts", "does_not"),
     [
         ("toymodels.losses", {"toymodels.models", "toymodels.engine.series", "toymodels.losses"}, "toymodels.plots"),
-        ("toymodels.sweeps", {"toymodels.minima", "toymodels.engine.lbfgs"}, "toymodels.report"),
+        ("toymodels.sweeps", {"toymodels.minima", "toymodels.engine.lbfgs"}, "toymodels.plots"),
         ("test_chunks", {"toymodels", "toymodels.sweeps", "toymodels.engine.lbfgs"}, "toymodels.plots"),
-        ("test_population", {"oracle"}, "toymodels.report"),
+        ("test_population", {"oracle"}, "toymodels.plots"),
     ],
 )
 def test_what_is_imported_is_followed_inside_the_repository_only(module, counts, does_not):

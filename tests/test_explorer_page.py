@@ -19,10 +19,9 @@ import torch
 from conftest import ROOT
 
 import toymodels as tm
-from studies import explorer, landscape
-from toymodels import report
+from studies import explorer, landscape, report
+from studies.report import by_key
 from toymodels.plots import phases
-from toymodels.report import by_key
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGE = (ROOT / "docs" / "index.html").as_uri()

@@ -27,10 +27,10 @@ from studies import (
     vulnerability,
     vulnerability_figures,
 )
+from studies.intervals import share
+from studies.report import STYLE
 from toymodels import metrics
-from toymodels.intervals import share
 from toymodels.plots import phases
-from toymodels.report import STYLE
 
 
 @pytest.fixture(autouse=True)

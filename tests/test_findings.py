@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from conftest import ROOT
 
+from studies.report import by_key, numbers_tex
 from toymodels.metrics import REPRESENTED_NORM, SUPERPOSED_INTERFERENCE
-from toymodels.report import by_key, numbers_tex
 
 TEX = (ROOT / "FINDINGS.tex").read_text()
 README = (ROOT / "README.md").read_text()

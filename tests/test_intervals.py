@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from toymodels import intervals
-from toymodels.intervals import Paired, clear, fraction, paired, percent, share, with_interval
+from studies import intervals
+from studies.intervals import Paired, clear, fraction, paired, percent, share, with_interval
 
 
 def test_a_share_and_its_interval():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import minima
+from studies import descents
 
 FEATURES = tm.SparseFeatures(5, torch.tensor([0.5, 0.1], dtype=torch.float64))
 IMPORTANCE = 0.9 ** torch.arange(5, dtype=torch.float64)
@@ -109,7 +109,7 @@ def test_bad_settings_are_named(settings, name):
 
 def test_descents_end_in_minima_of_each_task(generator):
     importance = torch.stack([IMPORTANCE, torch.ones(5).double()])
-    found = minima.descend(tm.ReLUModel, FEATURES, importance, 2, 20, generator)
+    found = descents.descend(tm.ReLUModel, FEATURES, importance, 2, 20, generator)
     assert found.W.shape == (20, 2, 2, 5)
     assert torch.equal(found.W[3, 1], found.models.W[7])
     loss = tm.population_loss(found.models, FEATURES.repeat(20), importance.repeat(20, 1)).view(20, 2)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import toymodels as tm
+from studies.report import STYLE
 from toymodels import plots
 from toymodels.plots import phases
-from toymodels.report import STYLE
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from conftest import ROOT
 
-from toymodels import report
-from toymodels.intervals import Share
+from studies import report
+from studies.intervals import Share
 
 
 @pytest.fixture

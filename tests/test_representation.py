@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 import toymodels as tm
+from studies import nulls
 from toymodels import representation
 
 LEVEL = 0.05
@@ -157,7 +158,7 @@ def test_another_null_is_used_and_decides(generator):
 
 
 def test_random_directions_have_unit_norm_and_no_biases(generator):
-    model = representation.random_directions(6, 3, 400, generator)
+    model = nulls.random_directions(6, 3, 400, generator)
     torch.testing.assert_close(tm.feature_norms(model.W), torch.ones(400, 6))
     assert (model.b == 0).all()
     assert model.W.mean((0, 2)).abs().max() < 5 / (3 * 2400) ** 0.5  # every direction is as likely as its opposite
@@ -167,7 +168,7 @@ def test_random_directions_have_unit_norm_and_no_biases(generator):
 def test_trained_references_keep_what_is_important_to_each(shuffled, generator):
     """On dense data in one dimension the feature that matters is the one that is kept."""
     task = tm.SparseFeatures(3, 1.0), torch.tensor([1.0, 0.1, 0.01]), 1, 40
-    kept = tm.represented(representation.trained_references(*task, generator, shuffled).W)
+    kept = tm.represented(nulls.trained_references(*task, generator, shuffled).W)
     assert (kept.sum(-1) == 1).all()
     assert (kept[:, 0].sum() == 40) != shuffled
     assert (kept.sum(0) > 4).sum() == (3 if shuffled else 1)

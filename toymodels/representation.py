@@ -17,15 +17,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int64, Shaped
+from jaxtyping import Bool, Float, Float64, Int64
 from scipy.stats import false_discovery_control
 from torch import Tensor
 
 from toymodels import streams
 from toymodels.checks import count, finite_weights, require
 from toymodels.data import Features, SparseFeatures
-from toymodels.minima import minimise
-from toymodels.models import LINEARLY_TIED, ReLUModel, ToyModel
+from toymodels.models import LINEARLY_TIED, ToyModel
 
 Declared = Bool[Tensor, "instance feature"]
 CHUNK = 2**21  # entries of a working tensor: stays in cache
@@ -105,33 +104,6 @@ def represented_features(
     adjusted = false_discovery_control(p_values.numpy(), axis=1)
     declared = torch.from_numpy(adjusted) <= level
     return (declared, p_values) if return_p_values else declared
-
-
-def random_directions(n_features: int, n_hidden: int, instances: int, generator: torch.Generator) -> ReLUModel:
-    """A null of represented_features that has learned nothing: random directions of unit norm, biases 0."""
-    sizes = count("instances", instances), count("n_hidden", n_hidden), count("n_features", n_features)
-    return ReLUModel.from_weights(torch.nn.functional.normalize(torch.randn(*sizes, generator=generator), dim=1))
-
-
-def trained_references(
-    features: Features,
-    importance: Shaped[Tensor, " feature"],
-    n_hidden: int,
-    instances: int,
-    generator: torch.Generator,
-    shuffled: bool = False,
-    **settings: object,
-) -> ReLUModel:
-    """A null of represented_features that has learned something: ReLU networks, each minimised from one start.
-
-    shuffled: the importances in another order for each network, else the same for all. settings go to minimise.
-    Raises ValueError as the model and minimise do.
-    """
-    n, many = features.n_features, count("instances", instances)
-    orders = [torch.randperm(n, generator=generator) if shuffled else torch.arange(n) for _ in range(many)]
-    model = ReLUModel(n, n_hidden, many, generator=generator)
-    minimise(model, features, importance[torch.stack(orders)], **settings)
-    return model
 
 
 def _check(model: ToyModel, features: Features, epsilon: float, samples: int) -> None:

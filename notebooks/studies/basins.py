@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from studies import canonical
+from studies.descents import levels
+from studies.intervals import fraction
 from toymodels import theory
 from toymodels.checks import count
-from toymodels.intervals import fraction
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
-from toymodels.minima import levels, minimise
+from toymodels.minima import minimise
 from toymodels.models import ReLUModel
 from toymodels.training import train
 
@@ -27,7 +29,7 @@ WITHIN = 1e-3  # of the lowest loss: a start in the lowest minimum
 class Basins:
     """Starts of every cell by the minimum that they end in, and by the product w₁w₂ of their weights.
 
-    density, importance [cell]. level [start, cell]: 0 for the lowest minimum of that cell, see minima.levels. before,
+    density, importance [cell]. level [start, cell]: 0 for the lowest minimum of that cell, see descents.levels. before,
     after [start, cell]: the product at the start and at the minimum. superposed [cell]: the lowest relaxed solution is
     in superposition.
     """
@@ -112,12 +114,12 @@ def by_start(
     Raises ValueError as the model and minimise do.
     """
     p, r = torch.cartesian_prod(densities, importances).T
-    features, importance = theory.setting(p, r)
+    features, importance = canonical.setting(p, r)
     generator = torch.Generator().manual_seed(seed)
     models = ReLUModel(2, 1, count("starts", starts) * len(p), generator=generator, dtype=torch.float64)
     before = models.W.detach().prod(-1).view(starts, -1)
     loss = minimise(models, features.repeat(starts), importance.repeat(starts, 1), terms=24, progress=progress)
-    lowest = theory.relaxed(p, r)[1].W.detach()
+    lowest = canonical.relaxed(p, r)[1].W.detach()
     phase = phase_labels(feature_norms(lowest)[:, -1], interference(lowest)[:, -1])
     after = models.W.detach().prod(-1).view(starts, -1)
     return Basins(p, r, levels(loss.view(starts, -1)), before, after, phase == Phase.SUPERPOSITION)
@@ -167,8 +169,8 @@ def sign_rule(
     another basin; the lowest minimum is that of the relaxed solutions. The same starts everywhere.
     Raises ValueError as train, SampledLoss and minimise do.
     """
-    features, importance = theory.setting(*cells.T)
-    lowest = theory.relaxed(*cells.T)[0]
+    features, importance = canonical.setting(*cells.T)
+    lowest = canonical.relaxed(*cells.T)[0]
     data = features.repeat(starts), importance.float().repeat(starts, 1)
     rows = []
     for rate in rates:

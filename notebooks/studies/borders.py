@@ -1,5 +1,5 @@
 """Borders of first order in phase diagrams: where the lowest relaxed solutions cross, and the branches that cross there
-(paper, section 3). No random start takes part, see theory.relaxed."""
+(paper, section 3). No random start takes part, see canonical.relaxed."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from studies import canonical
+from studies.intervals import nearest
+from studies.transitions import Transition, follow_outward, transitions
 from toymodels import theory
-from toymodels.branches import Setting, Transition, follow_outward, transitions
+from toymodels.branches import Setting
 from toymodels.checks import in_range
-from toymodels.intervals import nearest
 from toymodels.models import ReLUModel
 
 Line = Float[Tensor, " point"]
@@ -31,8 +33,8 @@ def superposition(density: Line, points: int = 61) -> tuple[Line, Line]:
         closed_form = 2 * p / (4 - 5 * p)  # theory.boundary_below, continued beyond the triple point
         r = closed_form * torch.logspace(-0.35, 0.1, points, dtype=torch.float64)
         r = r[r < 0.995]
-        lowest = theory.relaxed(p.expand(len(r)), r)[1]
-        steps = [(one.jump, one.x) for one in transitions(lowest, r, lambda x, p=p: theory.setting(p, x))]
+        lowest = canonical.relaxed(p.expand(len(r)), r)[1]
+        steps = [(one.jump, one.x) for one in transitions(lowest, r, lambda x, p=p: canonical.setting(p, x))]
         found.append(max(steps, default=(torch.nan, torch.nan)))
     jump, place = torch.tensor(found, dtype=torch.float64).T
     return place, jump
@@ -47,17 +49,17 @@ def along_density(
 ) -> list[Transition]:
     """Transitions between the lowest relaxed solutions along densities, at one importance of the extra feature.
 
-    names: of the solutions, see theory.relaxed. gap: largest one of a transition that counts: a larger one is left
+    names: of the solutions, see canonical.relaxed. gap: largest one of a transition that counts: a larger one is left
     where one of the minima ends before the losses cross.
     """
-    lowest = theory.relaxed(density, torch.full_like(density, importance), n_features, names)[1]
-    found = transitions(lowest, density, lambda p: theory.setting(p, importance, n_features))
+    lowest = canonical.relaxed(density, torch.full_like(density, importance), n_features, names)[1]
+    found = transitions(lowest, density, lambda p: canonical.setting(p, importance, n_features))
     return [one for one in found if one.gap < gap]
 
 
 def gain(density: float, importance: float) -> float:
     """By which fraction the lowest relaxed solution of two features costs less than the lowest closed form."""
-    lowest = theory.relaxed(density, importance)[0] / theory.best_canonical(density, importance)[0]
+    lowest = canonical.relaxed(density, importance)[0] / theory.best_canonical(density, importance)[0]
     return 1 - lowest.item()
 
 
@@ -96,7 +98,7 @@ def three_lines(points: int) -> dict[str, Cut]:
     """
 
     def canonical(name: str, density: float) -> ReLUModel:
-        return theory.solutions(name, torch.tensor([density]).double())
+        return canonical.solutions(name, torch.tensor([density]).double())
 
     same_sign = ReLUModel.from_weights(torch.tensor([[[0.37, 0.94]]]).double(), torch.zeros(1, 2).double())
     turned = torch.tensor([[[0.935, -0.398]]]).double(), torch.tensor([[0.218, 0.546]]).double()  # of r = 1, p = 0.9
@@ -118,7 +120,7 @@ def three_lines(points: int) -> dict[str, Cut]:
     wide, narrow = (torch.logspace(*ends, points, dtype=torch.float64) for ends in ((-0.9, 0.1), (-0.2, 0.2)))
     density = torch.linspace(0.5, 0.999, points, dtype=torch.float64)
     return {
-        "$p = 0.3$": Cut("importance", wide, branches(lambda r: theory.setting(0.3, r), wide, sparse)),
-        "$p = 0.8$": Cut("importance", narrow, branches(lambda r: theory.setting(0.8, r), narrow, dense)),
-        "$r = 1$": Cut("density", density, branches(lambda p: theory.setting(p, 1.0), density, equal)),
+        "$p = 0.3$": Cut("importance", wide, branches(lambda r: canonical.setting(0.3, r), wide, sparse)),
+        "$p = 0.8$": Cut("importance", narrow, branches(lambda r: canonical.setting(0.8, r), narrow, dense)),
+        "$r = 1$": Cut("density", density, branches(lambda p: canonical.setting(p, 1.0), density, equal)),
     }

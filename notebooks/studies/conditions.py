@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Float64, Shaped
 from torch import Tensor
 
+from studies.intervals import fraction
 from toymodels import chunks, streams
 from toymodels.checks import count, require
 from toymodels.data import Features
-from toymodels.intervals import fraction
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.minima import minimise, search
 from toymodels.models import ReLUModel, ToyModel

@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from toymodels.intervals import share
+from studies.intervals import share
 from toymodels.plots.base import TEXT_WIDTH, array, fraction_line, panel_row
 
 SHARED = {"sharex": True, "sharey": True, "squeeze": False}  # a grid of panels

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from studies import canonical
+from studies.intervals import fraction
 from toymodels import theory
-from toymodels.intervals import fraction
 from toymodels.metrics import Phase, cosines, feature_norms, interference, phase_labels
 from toymodels.sweeps import PhaseDiagram
 
@@ -35,9 +36,9 @@ def threshold_vote(W: Tensor, large: float = 0.8, small: float = 0.2) -> Tensor:
 
 
 def relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-    """Phase and loss [density, importance] of the lowest relaxed solution in each cell, see theory.relaxed."""
+    """Phase and loss [density, importance] of the lowest relaxed solution in each cell, see canonical.relaxed."""
     p, r = torch.broadcast_tensors(diagram.densities[:, None], diagram.importances)
-    loss, model = theory.relaxed(p.flatten(), r.flatten(), diagram.settings.n_features, names)
+    loss, model = canonical.relaxed(p.flatten(), r.flatten(), diagram.settings.n_features, names)
     W = model.W.detach()
     phase = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
     return phase.view_as(diagram.phase), loss.view_as(diagram.loss)

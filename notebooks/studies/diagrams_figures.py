@@ -14,7 +14,7 @@ from torch import Tensor
 
 from studies.borders import Cut
 from studies.landscape import EXTENT, Minima
-from toymodels.branches import Transition
+from studies.transitions import Transition
 from toymodels.metrics import Phase
 from toymodels.plots.base import TEXT_WIDTH, array, colour_key, panel_row
 from toymodels.plots.phases import (

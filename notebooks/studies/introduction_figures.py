@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from toymodels.intervals import Share
+from studies.intervals import Share
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 
 

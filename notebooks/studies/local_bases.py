@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from studies.intervals import nearest
 from toymodels.branches import Setting, follow
 from toymodels.checks import count
 from toymodels.data import CorrelatedFeatures, SparseFeatures
-from toymodels.intervals import nearest
 from toymodels.metrics import represented
 from toymodels.minima import minimise, search
 from toymodels.models import ReLUModel

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Float64, Shaped
 from torch import Tensor
 
+from studies.intervals import fraction
 from toymodels.data import SparseFeatures
-from toymodels.intervals import fraction
 from toymodels.metrics import represented
 from toymodels.models import ReLUModel, ToyModel
-from toymodels.representation import random_directions, represented_features, trained_references
+from toymodels.representation import represented_features
 
 
 class Compared(NamedTuple):
@@ -84,3 +84,30 @@ def trained(
 def stacked(model: ReLUModel, copies: int) -> ReLUModel:
     """One model of `copies` copies of the first instance, side by side in dimensions of their own."""
     return ReLUModel.from_weights(torch.block_diag(*[model.W[0]] * copies), model.b[0].repeat(copies))
+
+
+def random_directions(n_features: int, n_hidden: int, instances: int, generator: torch.Generator) -> ReLUModel:
+    """A null of represented_features that has learned nothing: random directions of unit norm, biases 0."""
+    sizes = count("instances", instances), count("n_hidden", n_hidden), count("n_features", n_features)
+    return ReLUModel.from_weights(torch.nn.functional.normalize(torch.randn(*sizes, generator=generator), dim=1))
+
+
+def trained_references(
+    features: Features,
+    importance: Shaped[Tensor, " feature"],
+    n_hidden: int,
+    instances: int,
+    generator: torch.Generator,
+    shuffled: bool = False,
+    **settings: object,
+) -> ReLUModel:
+    """A null of represented_features that has learned something: ReLU networks, each minimised from one start.
+
+    shuffled: the importances in another order for each network, else the same for all. settings go to minimise.
+    Raises ValueError as the model and minimise do.
+    """
+    n, many = features.n_features, count("instances", instances)
+    orders = [torch.randperm(n, generator=generator) if shuffled else torch.arange(n) for _ in range(many)]
+    model = ReLUModel(n, n_hidden, many, generator=generator)
+    minimise(model, features, importance[torch.stack(orders)], **settings)
+    return model

@@ -23,9 +23,9 @@ from studies.dynamics import (
     learn_all,
     repeated,
 )
+from studies.intervals import Share, first_crossing, share
 from toymodels.checks import count
 from toymodels.data import CorrelatedFeatures, Number
-from toymodels.intervals import Share, first_crossing, share
 from toymodels.losses import PopulationLoss
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel

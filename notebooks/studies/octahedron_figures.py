@@ -10,7 +10,7 @@ from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
 from studies.dynamics import first_below
-from toymodels.intervals import Share
+from studies.intervals import Share
 from toymodels.plots.base import TEXT_WIDTH, array, fraction_line
 
 OPTIMISERS = {"lbfgs": "L-BFGS", "adam": "Adam"}  # as they are written

@@ -12,13 +12,15 @@ from jaxtyping import Float, Float64
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from studies.descents import descend
 from studies.geometry import polygon
-from toymodels.branches import Branch, Setting, crossing, follow_outward, relax, transitions
+from studies.intervals import half_way, nearest
+from studies.transitions import follow_outward, transitions
+from toymodels.branches import Branch, Setting, crossing, relax
 from toymodels.checks import require
 from toymodels.data import SparseFeatures
-from toymodels.intervals import half_way, nearest
 from toymodels.metrics import cosines, feature_norms, represented
-from toymodels.minima import descend, search
+from toymodels.minima import search
 from toymodels.models import ReLUModel
 from toymodels.training import Restarts, success_rate
 
@@ -308,7 +310,7 @@ def norms_and_snaps(
 ) -> tuple[Float64[Tensor, " ratio"], list[float]]:
     """‖W_0‖ of the lowest minima by_density(r), and the r at which a feature comes or goes: a norm jumps by over 1/2.
 
-    The lowest by minima.search, the jumps by branches.transitions. Raises ValueError as these do.
+    The lowest by minima.search, the jumps by transitions.transitions. Raises ValueError as these do.
     """
     at = partial(by_density, n_features=n_features)
     best = search(ReLUModel, *at(r), n_hidden, starts, generator, rounds=rounds).best

@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from toymodels.branches import Setting, transitions
+from studies.descents import descend, distinct
+from studies.intervals import fraction, half_way
+from studies.transitions import transitions
+from toymodels.branches import Setting
 from toymodels.checks import count, require
 from toymodels.data import CorrelatedFeatures, Features, PairedFeatures
-from toymodels.intervals import fraction, half_way
 from toymodels.metrics import angles, feature_norms, neighbour_gaps, represented
-from toymodels.minima import descend, distinct, minimise, search
+from toymodels.minima import minimise, search
 from toymodels.models import ReLUModel
 from toymodels.theory import ignored_loss
 
@@ -201,7 +203,7 @@ def merging(
 ) -> dict[int, float]:
     """Densities between those of p, in rising order, from which on the optimum merges 1, 2, ... of pairs at c = 1.
 
-    The lowest minima by minima.search at each p, the borders between them by branches.transitions with these terms.
+    The lowest minima by minima.search at each p, the borders between them by transitions.transitions with these terms.
     No entry for numbers of pairs that no transition leads to. Raises ValueError as these do.
     """
     found = search(ReLUModel, *together(p, pairs), n_hidden, starts, generator, rounds=rounds, terms=64)

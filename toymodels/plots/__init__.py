@@ -3,10 +3,10 @@
 base: sizes and axes. features: directions, WᵀW and norms of a model. phases: diagrams over density and importance.
 """
 
+from studies.report import use_style
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, density_axis
 from toymodels.plots.features import feature_directions, feature_status, gram_grid, grid_and_bars, norm_bars
 from toymodels.plots.phases import diagram_panel, linear_diagram_panel, phase_colours, phase_key
-from toymodels.report import use_style
 
 __all__ = [
     "SIGNED",

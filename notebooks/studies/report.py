@@ -13,10 +13,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from studies.intervals import Share, with_interval
 from toymodels import saved
 from toymodels.checks import require
 from toymodels.data import Features
-from toymodels.intervals import Share, with_interval
 from toymodels.models import ToyModel
 
 Value = TypeVar("Value")
@@ -221,7 +221,7 @@ def by_key(book: dict[str, dict[str, dict]]) -> dict[str, dict]:
 
 def numbers_tex(book: dict[str, dict[str, dict]]) -> str:
     """Every recorded number as a definition that the checked macro res of FINDINGS.tex looks up."""
-    lines = ["% Written by toymodels.report from the notebooks. Do not edit."]
+    lines = ["% Written by notebooks/studies/report.py from the notebooks. Do not edit."]
     for name, numbers in book.items():
         lines.append(f"% {name}")
         for key, entry in numbers.items():
@@ -231,7 +231,7 @@ def numbers_tex(book: dict[str, dict[str, dict]]) -> str:
 
 def settings_tex(book: dict[str, dict[str, str]]) -> str:
     """An item of the list of settings for each figure, figures with the same settings together."""
-    lines = ["% Written by toymodels.report from the notebooks. Do not edit."]
+    lines = ["% Written by notebooks/studies/report.py from the notebooks. Do not edit."]
     for chosen in book.values():
         stems: dict[str, list[str]] = {}
         for stem, words in chosen.items():
