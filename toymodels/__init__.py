@@ -22,7 +22,7 @@ load        the models that a figure shows, with their data and loss
 What to hand them
 data.py     what x is: Sparse-, Correlated-, Paired-, Anticorrelated-, HierarchicalFeatures; draws samples, says the law
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
-losses.py   what is minimised: PopulationLoss exactly, StratifiedLoss on one weighted sample, SampledLoss on fresh batches
+losses.py   what is minimised: PopulationLoss exactly, StratifiedLoss on one sample, SampledLoss on fresh batches
 
 Ten words
 task        an instance of the features; many starts of each are stacked as instance = start * tasks + task

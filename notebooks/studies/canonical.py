@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from toymodels.branches import relax
+from toymodels.branches import Setting, relax
 from toymodels.data import SparseFeatures
 from toymodels.models import ReLUModel
 from toymodels.theory import Values, canonical_losses, canonical_weights

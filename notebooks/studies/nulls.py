@@ -7,8 +7,10 @@ from jaxtyping import Bool, Float, Float64, Shaped
 from torch import Tensor
 
 from studies.intervals import fraction
-from toymodels.data import SparseFeatures
+from toymodels.checks import count
+from toymodels.data import Features, SparseFeatures
 from toymodels.metrics import represented
+from toymodels.minima import minimise
 from toymodels.models import ReLUModel, ToyModel
 from toymodels.representation import represented_features
 
