@@ -121,10 +121,10 @@ def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Bran
     points: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
     for k, setting in enumerate(path):
         before = model.select(slice(None))
-        loss = relax(model, *_parts(setting), **settings)
+        loss = relax(model, *arguments(setting), **settings)
         if k > 0:
             back = model.select(slice(None))
-            minimise(back, *_parts(path[k - 1]), **{"tolerance": 1e-11, **settings})
+            minimise(back, *arguments(path[k - 1]), **{"tolerance": 1e-11, **settings})
             alive = alive & (_distance(back, before) < SAME)
             _set(model, _where(alive, model, before))
         lost = torch.where(alive, 0.0, torch.nan)
@@ -137,7 +137,7 @@ def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Bran
     return Branch(torch.stack(loss), torch.stack(alive), joined, model.select([0]))
 
 
-def _parts(setting: Setting) -> tuple:
+def arguments(setting: Setting) -> tuple:
     """A setting as minimise takes it."""
     return (setting,) if callable(setting) else tuple(setting)
 
@@ -160,7 +160,7 @@ def crossing(
 
     def at_middle() -> tuple[list[ToyModel], Tensor, Tensor]:
         here = [model.select(slice(None)) for model in (first, second)]
-        loss = torch.stack([relax(model, *_parts(at((low + high) / 2)), **settings) for model in here])
+        loss = torch.stack([relax(model, *arguments(at((low + high) / 2)), **settings) for model in here])
         moved = torch.stack([_distance(new, old) for new, old in zip(here, (first, second), strict=True)])
         return here, loss, moved
 

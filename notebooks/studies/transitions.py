@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toymodels.branches import Branch, Setting, crossing, follow, relax
+from toymodels.branches import Branch, Setting, arguments, crossing, follow, relax
 from toymodels.metrics import feature_norms
 from toymodels.minima import minimise
 from toymodels.models import ToyModel
@@ -53,7 +53,7 @@ def transitions(
     So the points must lie closer than the range over which both minima exist. settings go to relax.
     """
     only_loss = {"iterations": 0, "terms": settings.get("terms", 32)}
-    left, right = _parts(at(x[:-1])), _parts(at(x[1:]))
+    left, right = arguments(at(x[:-1])), arguments(at(x[1:]))
     first, second = best.select(slice(0, -1)), best.select(slice(1, None))
     rises = []
     for model, target, home in ((first, second, right), (second, first, left)):
@@ -65,7 +65,7 @@ def transitions(
     place, first, second = crossing(
         best.select(change), best.select(change + 1), at, x[change], x[change + 1], rounds, **settings
     )
-    loss = torch.stack([minimise(model, *_parts(at(place)), **only_loss) for model in (first, second)])
+    loss = torch.stack([minimise(model, *arguments(at(place)), **only_loss) for model in (first, second)])
     gap = (loss[0] - loss[1]).abs() / loss[0]
     jump = (feature_norms(first.W.detach()) - feature_norms(second.W.detach())).abs().max(-1).values
     ends = [[model.select([k]) for model in (first, second)] for k in range(len(change))]
