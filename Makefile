@@ -33,7 +33,6 @@ $(NUMBERS): build/$$(notdir $$(basename $$(wildcard notebooks/$$@_*.ipynb))).don
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name it with make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	scripts/provide.sh openmp
 	touch $@
 
 build/%.done: notebooks/%.ipynb $(SOURCES) | .venv/installed
@@ -58,7 +57,7 @@ explorer: docs/index.html  # the page on which superposition can be touched
 test: .venv/installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PY) -m pytest  # the workers are the parallelism
+	OMP_NUM_THREADS=1 $(PY) -m pytest  # the workers are the parallelism
 
 bench: .venv/installed
 	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done

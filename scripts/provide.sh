@@ -1,17 +1,14 @@
 #!/bin/sh
 # Make sure that what pip does not bring is there; install it on Debian when allowed.
-#   provide.sh openmp   for numba's threads: without it everything works, but training on batches takes twice as long
 #   provide.sh browser  Chromium, in which the explorer is tested
 #   provide.sh tex      latexmk and the LaTeX packages of FINDINGS.tex; fails if they cannot be had
 set -u
 case "$1" in
-openmp) packages="libgomp1" ;;
 browser) packages="chromium" ;;
 tex) packages="texlive-latex-recommended latexmk" ;;
 esac
 have() {
     case "$1" in
-    openmp) .venv/bin/python -c "import torch, numba.np.ufunc.omppool" 2>/dev/null ;;
     browser) command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ;;
     tex) command -v latexmk >/dev/null && kpsewhich booktabs.sty >/dev/null 2>&1 && kpsewhich microtype.sty >/dev/null 2>&1 ;;
     esac
@@ -25,10 +22,6 @@ if command -v apt-get >/dev/null && [ "$sudo" != none ]; then
     echo "Installing $packages"
     $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $packages >/dev/null
     have "$1" && exit 0
-fi
-if [ "$1" = openmp ]; then
-    echo "numba finds no OpenMP library (Debian, Ubuntu: $packages) and runs without: training on batches takes twice as long." >&2
-    exit 0
 fi
 if [ "$1" = browser ]; then
     echo "The explorer is tested in Chromium, which is not here (Debian: sudo apt-get install $packages)." >&2

@@ -144,11 +144,11 @@ def test_lone_norm_is_the_best_for_its_bias():
 def test_correlation_of_the_circle_leaves_out_what_has_ended():
     W = torch.stack([polygon(5), 1.1 * polygon(5), 1.2 * polygon(5), torch.full((2, 5), torch.nan)])[:, None]
     alive = torch.tensor([True, True, True, False])[:, None]
-    empty = torch.zeros(4, 1)
-    assert polygons.circle_correlation(Branch(empty, W, empty, alive)) > 0.9
-    assert polygons.circle_correlation(Branch(empty, W.flip(-1), empty, alive)) > 0.9
+    empty, like = torch.zeros(4, 1), tm.ReLUModel.from_weights(W[0])
+    assert polygons.circle_correlation(Branch(empty, alive, {"W": W}, like)) > 0.9
+    assert polygons.circle_correlation(Branch(empty, alive, {"W": W.flip(-1)}, like)) > 0.9
     W[1] *= 0.5
-    assert polygons.circle_correlation(Branch(empty, W, empty, alive)) > 0.9
+    assert polygons.circle_correlation(Branch(empty, alive, {"W": W}, like)) > 0.9
 
 
 def test_hexagon_and_pentagon_cost_the_same_at_their_border():

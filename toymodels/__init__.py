@@ -80,4 +80,4 @@ from toymodels.saved import Saved, load
 from toymodels.sweeps import PhaseDiagram, phase_diagram
 from toymodels.training import History, Restarts, restarts, success_rate, train
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -90,13 +90,14 @@ class Branch:
         """b [point, line, feature] of models that have one."""
         return self.parameters["b"]
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> "Branch":
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Branch":
+        """The branch with a change, of its points say, made to all of its tensors."""
         parameters = {name: change(values) for name, values in self.parameters.items()}
         return Branch(change(self.loss), change(self.alive), parameters, self.like)
 
     def flip(self) -> "Branch":
         """The same points in the opposite order."""
-        return self._map(lambda values: values.flip(0))
+        return self.mapped(lambda values: values.flip(0))
 
     def models(self, point: int) -> ToyModel:
         """The minima at that point, an instance for each line."""

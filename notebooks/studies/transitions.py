@@ -23,7 +23,7 @@ def follow_outward(
     down, up = (
         follow(model, [at(value[None]) for value in part], **settings) for part in (x[: start + 1].flip(0), x[start:])
     )
-    down = down.flip()._map(lambda values: values[:-1])
+    down = down.flip().mapped(lambda values: values[:-1])
     parameters = {name: torch.cat([values, up.parameters[name]]) for name, values in down.parameters.items()}
     return Branch(torch.cat([down.loss, up.loss]), torch.cat([down.alive, up.alive]), parameters, up.like)
 
