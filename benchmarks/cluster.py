@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # of this process and of its workers
+os.environ["OMP_NUM_THREADS"] = "1"  # of this process and of its workers
 
 import torch
 from distributed import Client, LocalCluster
@@ -33,9 +33,7 @@ def sweep(executor=None, restarts=MANY):
 
 
 def cluster(processes):
-    return LocalCluster(
-        n_workers=processes, threads_per_worker=1, dashboard_address=None, env={"NUMBA_NUM_THREADS": "1"}
-    )
+    return LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None, env={"OMP_NUM_THREADS": "1"})
 
 
 def warm(client):

@@ -5,12 +5,11 @@ python benchmarks/exact_loss.py
 
 import time
 
-import numba
 import numpy as np
 import torch
 
 import toymodels as tm
-from toymodels.engine import closed, mixture, series
+from toymodels.engine import mixture
 
 
 def converged_models(n, m, decay):
@@ -20,32 +19,22 @@ def converged_models(n, m, decay):
     return runs.best, features, importance
 
 
-@numba.njit(error_model="numpy")
-def each(W, b, p, importance, terms):
-    """Loss and gradient of every model, by the closed form (terms = 0) or by the series."""
-    frames, (d_W, d_b), (gram, d_gram, one, work, few) = mixture.working_space(1, W.shape[1], W.shape[2], 0.0)
-    for k in range(len(W)):
-        if terms == 0:
-            closed.loss_and_gradient(W[k], b[k], p, importance, d_W, d_b, gram, d_gram, few[0])
-        else:
-            frames[:, :, :3] = 0.0
-            model = W[k], b[k], p, importance
-            series.loss_and_gradient(*model, terms, frames[0], d_W, d_b, gram, d_gram, one, work)
-
-
 def closed_against_series():
     """Microseconds of CPU time a model, the best of ten alternating runs; two dimensions, density 0.2."""
     print("\nLoss and gradient of one model of few features: closed form against 24 terms of the series, one thread")
     random = np.random.default_rng(0)
     for n in (3, 4, 5, 6):
-        W, b = 0.57 * random.normal(size=(1000, 2, n)), -0.1 * random.random((1000, n))
-        best = {0: np.inf, 24: np.inf}
+        W, b = 0.57 * random.normal(size=(1000, 2 * n)), -0.1 * random.random((1000, n))
+        theta, some = np.concatenate([W, b], 1), np.arange(1000)
+        task = np.ones((1000, 1)), np.full((1000, 1, n), 0.2), np.ones((1000, n)), 0.0, 1 / 2, 1 / 3, 24
+        best = {mixture.by_closed_form: np.inf, mixture.by_series: np.inf}
         for _ in range(11):  # the first compiles
-            for terms in best:
+            for loop in best:
                 start = time.process_time()
-                each(W, b, np.full(n, 0.2), np.ones(n), terms)
-                best[terms] = min(best[terms], 1e3 * (time.process_time() - start))
-        print(f"  n={n} {best[0]:6.2f} µs {best[24]:6.2f} µs, ratio {best[0] / best[24]:.2f}")
+                loop(theta, np.empty_like(theta), np.empty(1000), some, *task, np.empty((0, 0, 0, 4)))
+                best[loop] = min(best[loop], 1e3 * (time.process_time() - start))
+        closed, series = best.values()
+        print(f"  n={n} {closed:6.2f} µs {series:6.2f} µs, ratio {closed / series:.2f}")
 
 
 def main():

@@ -4,7 +4,7 @@ The settings are those of notebook 10 (five features in two dimensions, exact gr
 process with two threads trains them one after the other; chunks.workers() trains as many at a time as there are cores.
 The neighbour is one busy process, started and stopped here. Both sides in one run, alternating.
 
-    python benchmarks/parallel_study.py
+    PYTHONPATH=notebooks python benchmarks/parallel_study.py
 """
 
 import os
@@ -12,10 +12,10 @@ import time
 from contextlib import contextmanager
 from multiprocessing import get_context
 
-import numba
 import torch
 
 import toymodels as tm
+from studies.conditions import outcomes
 from toymodels import chunks
 
 ROUNDS = 4
@@ -57,7 +57,7 @@ def neighbour():
 def seconds(executor):
     """Wall time of the list; executor None: in this process, threads inside a step."""
     start = time.perf_counter()
-    chunks.run(tm.outcomes, SETTINGS, executor=executor)
+    chunks.run(outcomes, SETTINGS, executor=executor)
     return time.perf_counter() - start
 
 
@@ -72,7 +72,6 @@ def both_sides(pool):
 if __name__ == "__main__":
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(cores)
-    numba.set_num_threads(min(cores, numba.config.NUMBA_NUM_THREADS))
     with chunks.workers() as pool:
         seconds(None), seconds(pool)  # compiles, starts the workers
         idle = both_sides(pool)
