@@ -47,8 +47,8 @@ class Component:
 class FeatureGraph:
     """Which features disturb each other: two of them are joined if |cos| of their directions is above a threshold.
 
-    components: the largest first. within: the smallest |cos| of two that are joined. across: the largest of two that are
-    not. gap: within / across. Below GAP no threshold is better than another, and the graph is called a cloud.
+    components: the largest first. within: the smallest |cos| of two that are joined. across: the largest of two
+    that are not. gap: within / across. Below GAP no threshold is better than another, and the graph is called a cloud.
     """
 
     components: list[Component]
@@ -215,9 +215,9 @@ def optimum(
 
 
 def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Benefit and D* [density] of the lowest candidate that optimum found, NaN where it does not represent every feature.
+    """Benefit and D* [density] of the lowest candidate that optimum found, NaN where it leaves a feature out.
 
-    A pentagon that loses a feature has become a square: what it saves must not be counted for the pentagon.
+    A triangle that leaves a feature out is no triangle any more, and what it saves must not be counted for one.
     """
     V = found["W"][found["loss"].argmin(0), np.arange(found["loss"].shape[1])]
     square = np.square(V).sum(1)
@@ -256,8 +256,8 @@ def polish(
 ) -> dict[str, np.ndarray]:
     """Continue training by the exact loss, with the represented features of a model alone; work for chunks.run.
 
-    W [hidden, feature], b [feature]. Returns "W" and "b" of the represented features, and their exact losses "before" and
-    afterwards ("loss").
+    W [hidden, feature], b [feature]. Returns "W" and "b" of the represented features, and their exact loss "before" and
+    after it ("loss").
     """
     kept = represented(torch.as_tensor(W))
     model = ReLUModel.from_weights(torch.as_tensor(W)[None, :, kept].double())

@@ -11,6 +11,7 @@ that the two models do not have in common is left. c = 0 is the plain gradient.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ MEMORY = 0.95  # weight of earlier batches in the share of outputs that are on
 
 
 @fast
+@no_type_check  # compiled: no wrapper that checks shapes
 def _errors(z, x, on, off, squares, slopes):
     """z [row, feature] becomes on × (z - x) where it is above 0, off × (z - x) elsewhere; returns how many are above 0.
 
