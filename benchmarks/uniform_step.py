@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from studies import geometry
+from studies import large
 from toymodels.models import ReLUModel
 
 N, M, BATCH, STEPS = 400, 30, 1024, 10_000
@@ -36,7 +36,7 @@ def plain(p):
 
 
 def ours(p, recipe):
-    trained = geometry.train_uniform(N, M, p, 0, **recipe)
+    trained = large.train_uniform(N, M, p, 0, **recipe)
     return torch.tensor(trained["W"]), torch.tensor(trained["b"])
 
 
@@ -50,7 +50,7 @@ def fresh_loss(W, b, p):
 def main():
     torch.set_num_threads(1)
     recipes = {0.6: {"batch": 256, "steps": 3000}, 0.356: {"batch": 512, "steps": 1500, "lr": 0.003, "control": False}}
-    geometry.train_uniform(N, M, 0.5, 0, steps=2, batch=8)  # compiles
+    large.train_uniform(N, M, 0.5, 0, steps=2, batch=8)  # compiles
     for p in [float(word) for word in sys.argv[1:]] or recipes:
         for name, side in (("ours", lambda p=p: ours(p, recipes[p])), ("plain", lambda p=p: plain(p))):
             start = time.process_time()

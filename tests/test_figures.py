@@ -24,6 +24,7 @@ from studies import (
     octahedron_figures,
     sets,
     sets_figures,
+    staircase,
     vulnerability,
     vulnerability_figures,
 )
@@ -199,6 +200,19 @@ def test_the_staircase_leaves_out_factors_that_were_not_tried():
     names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)]
     assert names == [["digon", "triangle", "pentagon"], ["digon", "pentagon", "crowd of pairs"]]
     np.testing.assert_allclose(right.lines[2].get_ydata(), 2e3 * p)
+    assert all(ax.xaxis_inverted() for ax in (left, right))  # dense on the left
+
+
+def test_the_strip_names_wide_windows_one_by_one_and_narrow_neighbours_together():
+    p = 10 ** -np.linspace(0, 1, 21)[1:]
+    best = ["triangle"] * 6 + ["digon"] * 8 + ["crowd of pairs", "pentagon"] + ["16 in 5"] * 4
+    stairs = staircase.Staircase(p, {}, {}, best, p, {})
+    _, ax = plt.subplots()
+    geometry_figures.best_strip(ax, stairs, {"digon": geometry.simplex(1)}, wide=0.15)
+    words = {text.get_text() for text in ax.texts}
+    assert words == {"triangle", "digon", "crowd of pairs, pentagon", "16 in 5"}
+    assert len(ax.patches) == 5
+    assert len(ax.child_axes) == 1  # the one shape that was given
 
 
 def test_the_basis_with_and_without_a_relu_side_by_side():

@@ -1,4 +1,4 @@
-"""Dense training, feature graphs and the benefit of factors (paper, section 4)."""
+"""Feature graphs and what factors save (paper, section 4)."""
 
 import numpy as np
 import pytest
@@ -6,35 +6,6 @@ import torch
 
 import toymodels as tm
 from studies import crowd, geometry
-from toymodels.engine import dense
-from toymodels.population import linear_output_losses
-
-
-def test_exact_gradient_of_the_linear_model_is_that_of_its_loss():
-    g = torch.Generator().manual_seed(0)
-    W = torch.randn(3, 7, generator=g, dtype=torch.float64).requires_grad_()
-    b = torch.randn(7, generator=g, dtype=torch.float64).requires_grad_()
-    linear_output_losses(W[None], b[None], torch.full((1, 7), 0.3, dtype=torch.float64)).sum().backward()
-    gW, gb = dense.linear_gradient(W.detach(), b.detach(), 0.3)
-    torch.testing.assert_close(gW, W.grad)
-    torch.testing.assert_close(gb, b.grad)
-
-
-def test_one_step_with_and_without_the_variate_agree_on_average():
-    """With one huge batch both gradients are close to the exact one, so Adam's second step nearly agrees."""
-    results = [geometry.train_uniform(12, 3, 0.5, 1, steps=20, batch=40_000, lr=0.01, control=c) for c in (True, False)]
-    torch.testing.assert_close(*(torch.tensor(r["W"]) for r in results), atol=5e-3, rtol=0)
-
-
-def test_training_repeats_bit_for_bit_for_any_number_of_threads():
-    threads = torch.get_num_threads()
-    runs = []
-    for k in (1, 2):
-        torch.set_num_threads(k)
-        runs.append(geometry.train_uniform(20, 4, 0.3, 5, steps=30, batch=64))
-        assert torch.get_num_threads() == k
-    torch.set_num_threads(threads)
-    assert all((runs[0][name] == runs[1][name]).all() for name in ("W", "b"))
 
 
 def test_graph_names_parts_by_count_rank_and_edges():
@@ -86,8 +57,6 @@ def test_polishing_lowers_the_exact_loss_and_leaves_out_what_is_not_represented(
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match="density"):
-        geometry.train_uniform(5, 2, 0.0, 0, steps=1)
     with pytest.raises(ValueError, match="starts"):
         geometry.optimum(2, 1, [0.3], 0)
     with pytest.raises(ValueError, match="lines"):
@@ -105,27 +74,12 @@ def test_a_factor_that_drops_a_feature_has_no_benefit_of_its_own():
     assert (benefit[1], dstar[1]) != (benefit[1], dstar[1])  # NaN
 
 
-@pytest.mark.parametrize("density", [0.0, 1.5, float("nan")])
-def test_no_recipe_for_a_density_outside(density):
-    with pytest.raises(ValueError, match=r"density is .*; allowed"):
-        geometry.recipe(density)
-
-
 def test_polygon_has_equal_angles_of_unit_vectors():
     W = geometry.polygon(5)
     torch.testing.assert_close(tm.feature_norms(W), torch.ones(5).double())
     torch.testing.assert_close(tm.angles(W), 72.0 * torch.arange(5).double())
     with pytest.raises(ValueError, match="corners is 0"):
         geometry.polygon(0)
-
-
-def test_jobs_of_uniform_models_follow_the_recipe_but_for_changes():
-    job = geometry.uniform_job(0.3, 40, 5, seed=2, length=2, lr=0.02)
-    recipe = geometry.recipe(0.3)
-    sizes = {"n_features": 40, "n_hidden": 5, "density": 0.3, "seed": 2}
-    assert job == sizes | recipe | {"steps": 2 * recipe["steps"], "lr": 0.02}
-    with pytest.raises(ValueError, match="density"):
-        geometry.uniform_job(0.0, 40, 5)
 
 
 def test_names_of_a_graph_are_counted():

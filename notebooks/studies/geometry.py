@@ -1,4 +1,8 @@
-"""Feature geometry (paper, section 4): large uniform models, their graphs of features, factors and what these earn."""
+"""Feature geometry (paper, section 4): graphs of features, regular shapes, and what a factor of features saves.
+
+A factor is a group of features that shares a few dimensions and leaves all others alone: a digon is two opposite
+features on a line, a triangle three features in the plane.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,18 +13,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toymodels import streams
-from toymodels.checks import count, in_range, positive, require
+from toymodels.checks import count, require
 from toymodels.data import SparseFeatures
-from toymodels.engine import dense
 from toymodels.metrics import REPRESENTED_NORM, cosines, dimensionality, dimensions_per_feature, represented
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel, stack_models
 from toymodels.theory import ignored_loss
 
-SEARCHED = 0.02, 0.45  # where the threshold on |cos| may lie
-LEAK = 0.02  # the sum of cos² over the features outside its component that a feature may have, on average
-GAP = 1.5  # ratio of neighbouring |cos| from which a gap separates components
+SEARCHED = 0.02, 0.45  # smallest and largest threshold on |cos|
+LEAK = 0.02  # largest sum of cos² over the features outside of its component that a feature may have on average
+GAP = 1.5  # smallest ratio of two neighbouring values of |cos| that separates components
 LINES = {
     "dedicated": 1.0,
     "tetrahedron": 3 / 4,
@@ -29,62 +31,6 @@ LINES = {
     "pentagon": 2 / 5,
     "antiprism": 3 / 8,
 }
-
-
-def recipe(density: float) -> dict[str, float | int | bool]:
-    """Batch, steps, rate and control variate with which train_uniform does well at 400 features in 30 dimensions.
-
-    768,000 examples a model for p > 1/4, 1,024,000 below. Raises ValueError for a density outside (0, 1].
-    """
-    positive("density", density)
-    in_range("density", torch.tensor(density), 0.0, 1.0, "numbers in (0, 1]")
-    if density >= 0.7:
-        return {"batch": 128, "steps": 6000, "lr": 0.01, "control": True}
-    if density > 0.25:
-        return {"batch": 256, "steps": 3000, "lr": 0.01 if density >= 0.5 else 0.005, "control": density >= 0.4}
-    return {"batch": 512, "steps": 2000, "lr": 0.01, "control": False}
-
-
-def uniform_job(
-    density: float, n_features: int, n_hidden: int, seed: int = 0, length: int = 1, **changes: float
-) -> dict[str, float | int | bool]:
-    """Settings of train_uniform by recipe(density), with `length` times its steps; changes replace any of them.
-
-    Raises ValueError for a density outside (0, 1].
-    """
-    chosen = recipe(density)
-    chosen["steps"] *= length
-    sizes = {"n_features": n_features, "n_hidden": n_hidden, "density": density, "seed": seed}
-    return sizes | chosen | changes
-
-
-def train_uniform(
-    n_features: int,
-    n_hidden: int,
-    density: float,
-    seed: int,
-    steps: int,
-    batch: int = 512,
-    lr: float = 0.01,
-    control: bool = True,
-    centred: bool = True,
-) -> dict[str, np.ndarray]:
-    """One large ReLU model, all importances 1, trained on batches by engine.dense: {"W", "b"}, work for chunks.run.
-
-    Weights start as ReLUModel's. centred: b starts at p/2 - WᵀW p/2, so that every output is on about half of the time
-    (with b = 0 some never switch on). control: use the control variate. Adam; the rate falls to 0 in the second half.
-    Raises ValueError for sizes below 1, a density outside (0, 1], a rate that is not positive.
-    """
-    for name, value in (("steps", steps), ("batch", batch)):
-        count(name, value)
-    positive("density", density)
-    in_range("density", torch.tensor(density), 0.0, 1.0, "numbers in (0, 1]")
-    positive("lr", lr)
-    seeds = streams.derived_seeds(seed, torch.arange(2))
-    W = ReLUModel(n_features, n_hidden, generator=seeds[:1]).W.detach()[0].contiguous()
-    b = density / 2 * (1 - W.mT @ W.sum(1)) if centred else torch.zeros(n_features)
-    dense.train(W, b, density, int(seeds[1]), batch, steps, lr, control=control)
-    return {"W": W.numpy(), "b": b.numpy()}
 
 
 @dataclass(frozen=True)
@@ -99,9 +45,10 @@ class Component:
 
 @dataclass(frozen=True)
 class FeatureGraph:
-    """components: largest first. threshold: on |cos|. within, across: smallest edge, largest non-edge.
+    """Which features disturb each other: two of them are joined if |cos| of their directions is above a threshold.
 
-    gap: within / across; below GAP there is no natural threshold, and the graph is one cloud.
+    components: the largest first. within: the smallest |cos| of two that are joined. across: the largest of two
+    that are not. gap: within / across. Below GAP no threshold is better than another, and the graph is called a cloud.
     """
 
     components: list[Component]
@@ -119,15 +66,16 @@ class FeatureGraph:
 
     @property
     def names(self) -> Counter[str]:
-        """How many components have each name, the name of the largest component first; 0 for any other name."""
+        """Number of components of each name, the name of the largest component first; 0 for any other name."""
         return Counter(part.name for part in self.components)
 
 
 def feature_graph(W: Float[Tensor, "hidden feature"]) -> FeatureGraph:
-    """Components of the represented features of W: i and j are joined if |cos| is above the widest gap in SEARCHED.
+    """The graph of the represented features of W. Its threshold lies in the widest gap between values of |cos|.
 
-    Gaps above which more than LEAK of interference would run across components do not count.
-    Components are named by count, rank and edges, never by D alone. Raises ValueError if W is not a matrix.
+    Only thresholds within SEARCHED are tried, and only those that leave out at most LEAK of a feature's interference.
+    A component is named by its number of features, its rank and its edges, never by D_i alone.
+    Raises ValueError if W is not a matrix.
     """
     require(W.ndim == 2, "W", f"of shape {tuple(W.shape)}", "[hidden, feature]")
     W = W.detach().double()
@@ -237,12 +185,14 @@ def optimum(
     iterations: int = 1000,
     score: int = 128,
 ) -> dict[str, np.ndarray]:
-    """Exact minima near random starts and near seeded weights [hidden, feature], importances 1; work for chunks.run.
+    """Minima of the exact loss at each density, from random starts and from seeded weights; work for chunks.run.
 
-    Seeded weights with fewer columns are filled up with zeros, and all get a nudge of 10⁻³.
-    Returns "loss" [candidate, density], random starts first, "W" [candidate, density, hidden, feature], "b", and
-    "benefit" [density]: that per dimension of the lowest, g = [n (p/3 - p²/4) - L_min] / m, p/3 - p²/4 being what a
-    feature costs that is not represented. terms: Fourier terms of the descent; score: of the losses.
+    All importances are 1. starts: number of random starts. seeded: weights [hidden, feature] to start from. Missing
+    columns are filled up with zeros, and every entry gets noise of size 10⁻³. terms: Fourier terms of the descent;
+    score: of the losses that are returned.
+    Returns "loss" [candidate, density], random starts first; "W" [candidate, density, hidden, feature]; "b"; and
+    "benefit" [density], the loss that the lowest candidate saves per dimension: g = [n (p/3 - p²/4) - L_min] / m.
+    A feature that is not represented costs p/3 - p²/4.
     Raises ValueError as minimise does, and if there is no start at all.
     """
     p = torch.as_tensor(density, dtype=torch.float64).reshape(-1)
@@ -265,9 +215,9 @@ def optimum(
 
 
 def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Benefit and D* [density] of the lowest of optimum's candidates, NaN where it has dropped a feature.
+    """Benefit and D* [density] of the lowest candidate that optimum found, NaN where it leaves a feature out.
 
-    A factor that has dropped one is another factor.
+    A triangle that leaves a feature out is no triangle any more, and what it saves must not be counted for one.
     """
     V = found["W"][found["loss"].argmin(0), np.arange(found["loss"].shape[1])]
     square = np.square(V).sum(1)
@@ -276,8 +226,10 @@ def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Lowest(NamedTuple):
-    """The lowest candidate of optimum at one density: W [hidden, feature] and D*; whether it was seeded; D* of all
-    single random starts; excess: by what fraction the loss of the lowest of these is above it.
+    """The lowest candidate that optimum found at one density.
+
+    W [hidden, feature] and its D*. seeded: did it start from seeded weights? single: D* of each random start. excess:
+    the fraction by which the best random start has a higher loss than this candidate.
     """
 
     W: Tensor
@@ -288,9 +240,9 @@ class Lowest(NamedTuple):
 
 
 def lowest(found: dict[str, np.ndarray], starts: int, density: int = 0) -> Lowest:
-    """The lowest of the candidates that optimum found from so many random starts, at its density of that number.
+    """The lowest of the candidates that optimum found with this number of random starts, at density number `density`.
 
-    Raises ValueError without a random start.
+    Raises ValueError for fewer than 1 random start.
     """
     count("starts", starts)
     loss, W = found["loss"][:, density], torch.from_numpy(found["W"][:, density])
@@ -302,9 +254,10 @@ def lowest(found: dict[str, np.ndarray], starts: int, density: int = 0) -> Lowes
 def polish(
     W: np.ndarray, b: np.ndarray, density: float, terms: int = 8, iterations: int = 400
 ) -> dict[str, np.ndarray]:
-    """The exact minimum near a trained model's represented features, the others left out; work for chunks.run.
+    """Continue training by the exact loss, with the represented features of a model alone; work for chunks.run.
 
-    W [hidden, feature], b [feature]. Returns "W", "b" of the represented features, "before" and "loss": exact losses.
+    W [hidden, feature], b [feature]. Returns "W" and "b" of the represented features, and their exact loss "before" and
+    after it ("loss").
     """
     kept = represented(torch.as_tensor(W))
     model = ReLUModel.from_weights(torch.as_tensor(W)[None, :, kept].double())

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from studies.geometry import LINES, FeatureGraph
 from studies.staircase import PUBLISHED, Staircase
-from toymodels.plots.base import SIGNED, TEXT_WIDTH, array
+from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis
 
 LINE_COLOURS = dict(zip(LINES, ("#d33a8c", "#2f6fb5", "#3a9a4b", "#c9a800", "#e8761f", "#8a4fb0"), strict=True))
 FRACTIONS = {"dedicated": "1", "tetrahedron": "3/4", "triangle": "2/3", "digon": "1/2", "pentagon": "2/5"}
@@ -17,14 +17,12 @@ FRACTIONS["antiprism"] = "3/8"
 ON_LINE = 0.015  # how near D_i must be to a line for the node to take its colour
 
 
-def sparsity_axis(ax: Axes, top: float = 10.4) -> None:
-    """The paper's axis 1/(1-S) = 1/p, log, from dense to sparse."""
-    ax.set_xscale("log")
-    ax.set_xlim(0.97, top)
-    ticks = [1, 1.25, 1.5, 2, 3, 4, 5, 7, 10]
+def short_density_axis(ax: Axes) -> None:
+    """The log axis of density from 1 (left, dense) to 0.1 (right, sparse), with ticks that fit one decade."""
+    density_axis(ax, 1.0, 0.1)
+    ticks = [1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlabel(r"$1/(1-S) = 1/p$   (dense $\leftarrow$   $\rightarrow$ sparse)")
 
 
 def named_lines(ax: Axes) -> None:
@@ -38,7 +36,7 @@ def named_lines(ax: Axes) -> None:
 def dimension_scatter(ax: Axes, density: np.ndarray, dimension: np.ndarray, seed: int = 0) -> None:
     """Every D_i [density, feature], jittered along the axis."""
     jitter = np.random.default_rng(seed).uniform(-0.4, 0.4, dimension.shape) / 49
-    x = 10 ** (-np.log10(array(density))[:, None] + jitter)
+    x = 10 ** (np.log10(array(density))[:, None] + jitter)
     ax.scatter(x, array(dimension), s=2, color="black", alpha=0.25, lw=0, rasterized=True)
 
 
@@ -83,30 +81,106 @@ def _node_colour(value: float) -> str:
     return LINE_COLOURS[name] if abs(LINES[name] - value) < ON_LINE else "#8c8c8c"
 
 
-def benefit_lines(
-    ax: Axes, density: np.ndarray, benefit: dict[str, np.ndarray], reference: np.ndarray, label: str
-) -> None:
-    """1000 × benefit per dimension of each factor less the reference's, which is the zero line of that label."""
-    others = iter(("#00868b", "#555555", "#2f6fb5", "#a05a2c"))
-    ax.axhline(0, color=LINE_COLOURS["digon"], lw=2.5, label=label)
-    for name, values in benefit.items():
-        colour = LINE_COLOURS[name] if name in LINES else next(others)
-        ax.plot(1 / density, 1e3 * (values - reference), color=colour, lw=1.1, label=name)
+OTHER_COLOURS = {
+    "simplex of 5": "#7fb8e6",
+    "crowd of pairs": "#00868b",
+    "8 in 3": "#8a4fb0",
+    "16 in 5": "#555555",
+    "double simplex, d=10": "#a05a2c",
+}
+
+
+def factor_colour(name: str) -> str:
+    """The colour of a factor in every figure: that of its line, or its own; black for one without."""
+    return (LINE_COLOURS | OTHER_COLOURS).get(name, "black")
+
+
+def shape_panel(ax: Axes, W: Tensor, colour: str) -> None:
+    """The features of a factor as arrows from the middle, W [hidden, feature], projected onto a plane."""
+    W = array(W)
+    view = np.linalg.qr(np.random.default_rng(3).normal(size=(len(W), min(len(W), 2))))[0] if len(W) > 2 else None
+    flat = np.zeros((2, W.shape[1]))
+    flat[: min(len(W), 2)] = W if view is None else view.T @ W
+    for x, y in flat.T:
+        ax.annotate(
+            "",
+            (x, y),
+            (0, 0),
+            arrowprops={
+                "arrowstyle": "-|>,head_width=0.12,head_length=0.25",
+                "color": colour,
+                "lw": 1,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
+    reach = 1.1 * np.abs(flat).max()
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    ax.axis("off")
+
+
+def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: float = 0.05) -> None:
+    """Which factor saves most at each density: a bar of colours, names, and the shapes of those with a drawing.
+
+    shapes: W [hidden, feature] by the factor's name. wide: decades from which a window has a name of its own; narrower
+    neighbours share a line above.
+    """
+    middle = -np.log10(stairs.density)
+    edges = np.concatenate([[2 * middle[0] - middle[1]], middle, [middle[-1]]])
+    edges = np.clip((edges[1:] + edges[:-1]) / 2, 0, 1)
+    short_density_axis(ax)
+    ax.set(ylim=(0, 1), yticks=[], xlabel="")
+    ax.spines[["left", "bottom"]].set_visible(False)
+    ax.tick_params(bottom=False, labelbottom=False)
+    windows: list[list] = []  # name, left, right in decades below 1
+    for name, left, right in zip(stairs.best, edges[:-1], edges[1:], strict=True):
+        if windows and windows[-1][0] == name:
+            windows[-1][2] = right
+        else:
+            windows.append([name, left, right])
+    narrow: list[list] = []
+    for name, left, right in windows:
+        ax.axvspan(10**-left, 10**-right, 0, 0.14, color=factor_colour(name), lw=0)
+        centre = (left + right) / 2
+        if right - left >= wide:
+            ax.text(10**-centre, 0.2, name, ha="center", va="bottom", size=7)
+            if name in shapes:
+                place = [10 ** -(centre - 0.05), 0.42, 10 ** -(centre + 0.05) - 10 ** -(centre - 0.05), 0.55]
+                shape_panel(ax.inset_axes(place, transform=ax.transData), shapes[name], factor_colour(name))
+        elif narrow and narrow[-1][2] == left:
+            narrow[-1][0] += f", {name}"
+            narrow[-1][2] = right
+        else:
+            narrow.append([name, left, right])
+    for names, left, right in narrow:
+        centre = (left + right) / 2
+        ax.annotate(
+            names,
+            (10**-centre, 0.15),
+            (10**-centre, 0.72),
+            ha="center",
+            size=7,
+            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "0.5"},
+        )
 
 
 def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.ndarray) -> Figure:
-    """What factors [density] earn per dimension over the digon: left where the data are dense, right around the end of
+    """What factors save per dimension beyond the digon [density]: left where data are dense, right around the end of
     digons. Factors that are not among benefit are left out.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.7))
+    figure, axes = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.9))
     left, right = axes
     chosen = {left: ["triangle", "tetrahedron", "pentagon"]}
-    chosen[right] = ["pentagon", "double simplex, d=10", "16 in 5", "crowd of pairs"]
+    chosen[right] = ["pentagon", "double simplex, d=10", "crowd of pairs", "16 in 5"]
     for ax, names in chosen.items():
-        benefit_lines(ax, density, {name: benefit[name] for name in names if name in benefit}, digons, "digon")
-        ax.set_xlabel("$1/(1-S) = 1/p$")
-    left.set(xlim=(1.04, 1.9), ylim=(-8, 4), ylabel="1000 × (benefit per dimension − digon's)")
-    right.set(xlim=(3.5, 10), ylim=(-4, 15))
+        ax.axhline(0, color=LINE_COLOURS["digon"], lw=2.5, label="digon")
+        for name in filter(benefit.__contains__, names):
+            ax.plot(density, 1e3 * (benefit[name] - digons), color=factor_colour(name), lw=1.1, label=name)
+        short_density_axis(ax)
+    left.set(xlim=(0.96, 0.53), ylim=(-8, 4), ylabel="1000 × (saved per dimension − digon's)")
+    right.set(xlim=(0.29, 0.098), ylim=(-4, 15))
+    right.set_xticks(ticks := [0.28, 0.24, 0.2, 0.16, 0.13, 0.1], [f"{tick:g}" for tick in ticks])
+    left.set_xticks(ticks := [0.95, 0.9, 0.8, 0.7, 0.6, 0.55], [f"{tick:g}" for tick in ticks])
     left.legend(loc="lower left")
     right.legend(loc="upper left")
     return figure
@@ -114,27 +188,33 @@ def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.nd
 
 def uniform_curve(
     stairs: Staircase,
+    shapes: dict[str, Tensor],
     density: np.ndarray,
     dstar: np.ndarray,
     exact: dict[str, list[tuple[float, float]]],
     sizes: str,
 ) -> Figure:
-    """D* over the density: of the best factor, of models trained at these densities, whose sizes these are, and of the
-    published figure; and points (density, D*) of exact optima, by their sizes, of which there may be two.
+    """D* against density, below the factors that save most: shapes as in best_strip.
+
+    Curves are of the best factor, of models trained at these densities, whose sizes these are, and of the published
+    figure. exact: points (density, D*) of exact optima by their sizes, two at most.
     """
-    figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 2.9))
-    theory = "theory: best factor (no n, no m)"
-    ax.plot(1 / stairs.density, stairs.level, color="#2f6fb5", lw=1.3, label=theory, zorder=1)
-    ax.plot(1 / density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes}")
-    ax.plot(1 / PUBLISHED[:, 0], PUBLISHED[:, 1], "x", ms=4, color="#d33a8c", label="published figure", ls="none")
+    figure, (strip, ax) = plt.subplots(
+        2, 1, figsize=(TEXT_WIDTH, 4.0), height_ratios=[1, 3.2], gridspec_kw={"hspace": 0.05}
+    )
+    best_strip(strip, stairs, shapes)
+    theory = "theory: the factor that saves most (no n, no m)"
+    ax.plot(stairs.density, stairs.level, color="#2f6fb5", lw=1.3, label=theory, zorder=1)
+    ax.plot(density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes}")
+    ax.plot(*PUBLISHED.T, "x", ms=4, color="#d33a8c", label="published figure", ls="none")
     for marker, (name, points) in zip("Ds", exact.items(), strict=False):
         p, of_optimum = np.reshape(points, (-1, 2)).T
-        ax.plot(1 / p, of_optimum, marker, ms=4, mfc="none", color="#e8761f", label=f"exact optimum, {name}")
+        ax.plot(p, of_optimum, marker, ms=4, mfc="none", color="#e8761f", label=f"lowest exact loss, {name}", ls="none")
     for level in (1, 0.5):
         ax.axhline(level, color="0.7", lw=0.6, ls=":", zorder=0)
-    sparsity_axis(ax)
-    ax.set(ylim=(0, 1.05), ylabel="$D^* = m/\\|W\\|_F^2$")
-    ax.legend()
+    short_density_axis(ax)
+    ax.set(ylim=(0, 1.05), ylabel="dimensions per feature $D^* = m/\\|W\\|_F^2$")
+    ax.legend(loc="lower left")
     return figure
 
 
@@ -145,21 +225,21 @@ def uniform_scatter(
     graphs: dict[int, FeatureGraph],
     crowd: tuple[np.ndarray, np.ndarray],
 ) -> Figure:
-    """Every D_i [model, feature] over the density [model], below the graphs of some models, by the model's number.
+    """Every D_i [model, feature] against the density [model], below the graphs of some models, by the model's number.
 
     W [model, hidden, feature]. crowd: density and D_i of the crowd of antipodal pairs where digons have ended.
     """
-    figure = plt.figure(figsize=(TEXT_WIDTH, 5.0))
-    grid = figure.add_gridspec(2, len(graphs), height_ratios=[1, 2.6])
+    figure = plt.figure(figsize=(TEXT_WIDTH, 5.4))
+    grid = figure.add_gridspec(2, len(graphs), height_ratios=[1, 2.3])
     for column, (model, graph) in enumerate(graphs.items()):
         ax = figure.add_subplot(grid[0, column])
         graph_panel(ax, graph, W[model], dimension[model])
-        ax.set_title(f"p = {density[model]:.3f}", size=8)
+        ax.set_title(f"$p = {density[model]:.3f}$", size=8)
     ax = figure.add_subplot(grid[1, :])
     dimension_scatter(ax, density, dimension)
     named_lines(ax)
-    ax.plot(1 / crowd[0], crowd[1], color="#2f6fb5", lw=1.2, label="crowd of pairs, theory")
+    ax.plot(*crowd, color="#00868b", lw=1.2, label="crowd of pairs, theory")
     ax.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
-    sparsity_axis(ax)
+    short_density_axis(ax)
     ax.set(ylim=(0, 1.05), ylabel="$D_i$")
     return figure

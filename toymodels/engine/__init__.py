@@ -9,7 +9,6 @@ lbfgs       L-BFGS on these losses, each model to convergence on its own
 batches     the loss on a batch that is drawn as it goes
 draws       random numbers inside compiled loops
 hidden      models with a hidden ReLU: loss and gradient on rows, Adam, L-BFGS
-dense       one large model on batches, by matrix products
 kernel      a compiled loss on tensors, and as a differentiable PyTorch function
 
 The face of the package derives, checks and explains; every loop here has an oracle there in plain PyTorch.
