@@ -2,8 +2,8 @@
 
 pre = E (h - d) + e, z = pre where pre exceeds a threshold, ĥ = D z + d. ReLU, TopK, BatchTopK and JumpReLU differ in
 the threshold alone: 0, the next largest pre-activation of the row, one number for all rows, a parameter of the latent.
-Rows h are handled ROWS at a time; sums over rows are kept in LANES and given to float64 every BLOCKS blocks. Arithmetic
-is strict and in the type of the rows, float32 or float64: an instance has the same bits whoever is stacked beside it.
+Rows h are handled ROWS at a time, and sums over rows kept in LANES. Arithmetic is strict and in float64: an instance has
+the same bits whoever is stacked beside it.
 """
 
 import math
@@ -11,11 +11,11 @@ import math
 import numpy as np
 
 from toymodels.engine.compiled import ONE, ZERO, allocating, fast
+from toymodels.engine.draws import STEP, mixed
 
-ROWS, BLOCKS = 64, 16  # rows of a block; blocks between two flushes of the lanes
+ROWS = 64  # rows of a block
 LANES = np.uint64(16)  # partial sums of a gradient entry
 END = np.uint64(ROWS)
-NONE, HALF, FULL, DOUBLE = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
 RELU, TOPK, BATCHTOPK, JUMPRELU = 0, 1, 2, 3
 HALVINGS = 60  # of the interval that holds the threshold of BatchTopK: to the spacing of float64
 
@@ -55,15 +55,12 @@ def _add(values, sums):
 
 
 @fast
-def _empty_lanes(lanes, total):
-    """Adds the lanes to the float64 totals, and clears them."""
-    for a in range(ZERO, np.uint64(lanes.shape[0])):
-        for i in range(ZERO, np.uint64(lanes.shape[1])):
-            part = 0.0
-            for lane in range(ZERO, LANES):
-                part += lanes[a, i, lane]
-                lanes[a, i, lane] = NONE
-            total[a, i] += part
+def _sum(lanes, a, i):
+    """The sum of the lanes of entry [a, i]."""
+    total = 0.0
+    for lane in range(LANES):
+        total += lanes[a, i, lane]
+    return total
 
 
 @fast
@@ -76,7 +73,7 @@ def _next_largest(pre, k, cut):
             cut[r] = max(cut[r], pre[i, r])
     for _ in range(k):
         for r in range(ZERO, END):
-            below = NONE
+            below = 0.0
             for i in range(ZERO, np.uint64(pre.shape[0])):
                 if below < pre[i, r] < cut[r]:
                     below = pre[i, r]
@@ -90,7 +87,7 @@ def _switch(pre, threshold, cut, z, gate):
         least = threshold[k]
         for r in range(ZERO, END):
             value = pre[k, r]
-            on = FULL if value > max(least, cut[r]) else NONE
+            on = 1.0 if value > max(least, cut[r]) else 0.0
             gate[k, r] = on
             z[k, r] = on * value
 
@@ -102,9 +99,9 @@ def _ramp(pre, threshold, width, z, gate, slope, smooth):
         least = threshold[k]
         for r in range(ZERO, END):
             u = (pre[k, r] - least) / width
-            slope[k, r] = FULL / width if abs(u) < HALF else NONE
+            slope[k, r] = 1.0 / width if abs(u) < 0.5 else 0.0
             if smooth:
-                gate[k, r] = min(max(u + HALF, NONE), FULL)
+                gate[k, r] = min(max(u + 0.5, 0.0), 1.0)
                 z[k, r] = gate[k, r] * pre[k, r]
 
 
@@ -115,7 +112,7 @@ def _errors(out, h, weight, squares):
         for r in range(ZERO, END):
             miss = out[a, r] - h[a, r]
             share = weight[r] * miss
-            out[a, r] = DOUBLE * share
+            out[a, r] = 2.0 * share
             share *= miss
             squares[a, ZERO, r % LANES] += share
 
@@ -154,7 +151,7 @@ def _back_through_ramp(d_z, pre, gate, slope, weight, threshold, toll, smooth, s
             value = pre[k, r] if smooth else least
             edge = (d_z[k, r] * value + toll * weight[r]) * slope[k, r]
             sums[k, ZERO, r % LANES] -= edge
-            d_z[k, r] = d_z[k, r] * gate[k, r] + (edge if smooth else NONE)
+            d_z[k, r] = d_z[k, r] * gate[k, r] + (edge if smooth else 0.0)
 
 
 @allocating
@@ -167,23 +164,21 @@ def _unpack(theta, m, K):
 
 
 @allocating
-def _space(m, K, like):
+def _space(m, K):
     """Working space: pre, z, gate, slope, out, d_z, cut; lanes by E, D, d, pre, z, gate, threshold, squares."""
-    block = (K, ROWS)
-    kind = like.dtype
-    arrays = np.zeros(block, kind), np.zeros(block, kind), np.zeros(block, kind), np.zeros(block, kind)
-    others = np.zeros((m, ROWS), kind), np.zeros(block, kind), np.zeros(ROWS, kind)
-    matrices = np.zeros((K, m, 16), kind), np.zeros((m, K, 16), kind)
-    columns = np.zeros((m, 1, 16), kind), np.zeros((K, 1, 16), kind), np.zeros((K, 1, 16), kind)
-    last = np.zeros((K, 1, 16), kind), np.zeros((K, 1, 16), kind), np.zeros((m, 1, 16), kind)
-    return arrays, others, matrices, columns, last
+    rows = np.zeros((K, ROWS)), np.zeros((K, ROWS)), np.zeros((K, ROWS)), np.zeros((K, ROWS))
+    others = np.zeros((m, ROWS)), np.zeros((K, ROWS)), np.zeros(ROWS)
+    matrices = np.zeros((K, m, 16)), np.zeros((m, K, 16))
+    of_inputs = np.zeros((m, 1, 16)), np.zeros((m, 1, 16))
+    of_latents = np.zeros((K, 1, 16)), np.zeros((K, 1, 16)), np.zeros((K, 1, 16)), np.zeros((K, 1, 16))
+    return rows, others, matrices, of_inputs, of_latents
 
 
 @allocating
 def _common_threshold(h, weight, E, shift, per_row):
     """Threshold above which latents are on per_row times in the mean row, or 0 if fewer are positive (BatchTopK)."""
     K = len(shift)
-    values = np.empty((len(h), K, ROWS), h.dtype)
+    values = np.empty((len(h), K, ROWS))
     for block in range(len(h)):
         _multiply(E, h[block], shift, values[block])
     low, high = 0.0, 0.0
@@ -222,28 +217,35 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
     z_k ‖D_k‖ (RELU) or of an active latent (JUMPRELU). width, smooth: see _ramp, for JUMPRELU.
     """
     m = h.shape[1]
-    E, D, e, d, rest = _unpack(theta.astype(h.dtype), m, K)
-    shift, norm, DT = e - E @ d, np.sqrt((D * D).sum(axis=0)), np.ascontiguousarray(D.T)
-    threshold, nothing = np.zeros(K, h.dtype), np.zeros(max(m, K), h.dtype)
-    if activation == JUMPRELU:
-        threshold[:] = np.exp(rest)
-    elif activation == BATCHTOPK:
-        threshold[:] = _common_threshold(h, weight, E, shift, float(k))
-    toll = h.dtype.type(penalty if activation == JUMPRELU else 0.0)
-    price = norm * h.dtype.type(penalty if activation == RELU else 0.0)
-    wide = h.dtype.type(width)
-    arrays, others, matrices, columns, last = _space(m, K, h)
-    (pre, z, gate, slope), (out, d_z, cut) = arrays, others
-    (by_E, by_D), (by_out, by_pre, by_z), (by_gate, by_threshold, squares) = matrices, columns, last
-    d_E, d_D, d_out, d_pre = np.zeros((K, m)), np.zeros((m, K)), np.zeros((m, 1)), np.zeros((K, 1))
-    total_z, total_gate, d_threshold, error = np.zeros((K, 1)), np.zeros((K, 1)), np.zeros((K, 1)), np.zeros((m, 1))
+    E, D, e, d, rest = _unpack(theta, m, K)
+    DT, shift, norm, price = np.empty((K, m)), np.empty(K), np.empty(K), np.zeros(K)
+    threshold, nothing = np.zeros(K), np.zeros(K)
+    for i in range(K):
+        below, square = 0.0, 0.0
+        for a in range(m):
+            DT[i, a] = D[a, i]
+            below += E[i, a] * d[a]
+            square += D[a, i] * D[a, i]
+        shift[i], norm[i] = e[i] - below, math.sqrt(square)
+        if activation == RELU:
+            price[i] = penalty * norm[i]
+        if activation == JUMPRELU:
+            threshold[i] = math.exp(rest[i])
+    if activation == BATCHTOPK:
+        common = _common_threshold(h, weight, E, shift, float(k))
+        for i in range(K):
+            threshold[i] = common
+    toll = penalty if activation == JUMPRELU else 0.0
+    rows, others, matrices, of_inputs, of_latents = _space(m, K)
+    (pre, z, gate, slope), (out, d_z, cut), (by_E, by_D) = rows, others, matrices
+    (by_out, squares), (by_pre, by_z, by_gate, by_threshold) = of_inputs, of_latents
     for block in range(len(h)):
         _multiply(E, h[block], shift, pre)
         if activation == TOPK:
             _next_largest(pre, k, cut)
         _switch(pre, threshold, cut, z, gate)
         if activation == JUMPRELU:
-            _ramp(pre, threshold, wide, z, gate, slope, smooth)
+            _ramp(pre, threshold, width, z, gate, slope, smooth)
             _add_weighted(gate, weight[block], by_gate)
         _multiply(D, z, d, out)
         _errors(out, h[block], weight[block], squares)
@@ -257,30 +259,23 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
         _add_products(d_z, h[block], by_E)
         _add(out, by_out)
         _add(d_z, by_pre)
-        if block % BLOCKS == BLOCKS - 1 or block == len(h) - 1:
-            _empty_lanes(by_E, d_E)
-            _empty_lanes(by_D, d_D)
-            _empty_lanes(by_out, d_out)
-            _empty_lanes(by_pre, d_pre)
-            _empty_lanes(by_z, total_z)
-            _empty_lanes(by_gate, total_gate)
-            _empty_lanes(by_threshold, d_threshold)
-            _empty_lanes(squares, error)
-    loss, size = error.sum(), m * K
+    loss, size = 0.0, m * K
     for i in range(K):
-        loss += price[i] * total_z[i, 0] + toll * total_gate[i, 0]
-        paid = penalty * total_z[i, 0] / norm[i] if activation == RELU and norm[i] > 0.0 else 0.0
-        gradient[2 * size + i] = d_pre[i, 0]
+        d_pre, total_z = _sum(by_pre, i, 0), _sum(by_z, i, 0)
+        loss += price[i] * total_z + toll * _sum(by_gate, i, 0)
+        paid = penalty * total_z / norm[i] if activation == RELU and norm[i] > 0.0 else 0.0
+        gradient[2 * size + i] = d_pre
         for a in range(m):
-            gradient[i * m + a] = d_E[i, a] - d_pre[i, 0] * d[a]
-            gradient[size + a * K + i] = d_D[a, i] + paid * D[a, i]
+            gradient[i * m + a] = _sum(by_E, i, a) - d_pre * d[a]
+            gradient[size + a * K + i] = _sum(by_D, a, i) + paid * D[a, i]
         if activation == JUMPRELU:
-            gradient[2 * size + K + m + i] = d_threshold[i, 0] * threshold[i]
+            gradient[2 * size + K + m + i] = _sum(by_threshold, i, 0) * threshold[i]
     for a in range(m):
+        loss += _sum(squares, a, 0)
         through = 0.0
         for i in range(K):
-            through += E[i, a] * d_pre[i, 0]
-        gradient[2 * size + K + a] = d_out[a, 0] - through
+            through += E[i, a] * gradient[2 * size + i]
+        gradient[2 * size + K + a] = _sum(by_out, a, 0) - through
     return loss
 
 
@@ -294,3 +289,36 @@ def losses(theta, gradient, loss, some, task, h, weight, K, activation, k, penal
         of = task[some[i]]
         settings = K, activation, k, penalty[some[i]], width, smooth
         loss[i] = on_rows(theta[i], gradient[i], h[of], weight[of], *settings)
+
+
+@fast
+def _draw(h, x, seed, first, density, signed, W, nothing):
+    """One block h [input, ROWS] = W x of sparse features; x [feature, ROWS] from number `first` of the stream on.
+
+    x is u/p where u < p, else 0; signed: 2u/p - 1 (the same numbers as data.SparseFeatures.draw).
+    """
+    n = np.uint64(x.shape[0])
+    for i in range(ZERO, n):
+        p, z = density[i], seed + (first + i) * STEP
+        for r in range(ZERO, END):
+            v = np.float32(mixed(z)) / p
+            x[i, r] = (2.0 * v - 1.0 if signed else v) if v < 1.0 else 0.0
+            z += n * STEP
+    _multiply(W, x, nothing, h)
+
+
+@allocating
+def fresh_losses(theta, gradient, loss, some, seeds, start, batch, density, signed, W, K, activation, k, penalty, width):
+    """The same on batches of h = W x drawn here, from example `start` of each stream on; batch: a multiple of ROWS.
+
+    seeds [instance] uint64; density [instance, feature] float32, W [instance, input, feature]; penalty [instance].
+    """
+    m, n = W.shape[1], W.shape[2]
+    h, weight = np.empty((batch // ROWS, m, ROWS)), np.full((batch // ROWS, ROWS), 1.0 / batch)
+    x, nothing = np.empty((n, ROWS)), np.zeros(m)
+    for i in range(len(some)):
+        at = some[i]
+        for block in range(len(h)):
+            first = np.uint64((start + block * ROWS) * n)
+            _draw(h[block], x, seeds[at], first, density[at], signed, W[at], nothing)
+        loss[i] = on_rows(theta[i], gradient[i], h, weight, K, activation, k, penalty[at], width, False)
