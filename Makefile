@@ -11,7 +11,7 @@ PY := .venv/bin/python
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 DONE := $(NOTEBOOKS:notebooks/%.ipynb=build/%.done)
 NUMBERS := $(foreach name,$(NOTEBOOKS:notebooks/%.ipynb=%),$(firstword $(subst _, ,$(name))))
-SOURCES := $(wildcard toymodels/*.py toymodels/*/*.py toymodels/*.mplstyle) requirements.txt scripts/execute_notebook.py
+SOURCES := $(wildcard toymodels/*.py toymodels/*/*.py toymodels/*.mplstyle notebooks/studies/*.py) requirements.txt scripts/execute_notebook.py
 
 .PHONY: explorer all notebooks lab test bench clean $(NUMBERS)
 .NOTPARALLEL:
@@ -61,7 +61,7 @@ test: .venv/installed
 	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PY) -m pytest  # the workers are the parallelism
 
 bench: .venv/installed
-	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
+	for script in benchmarks/*.py; do PYTHONPATH=notebooks $(PY) $$script || exit 1; done
 
 clean:
-	rm -rf build .venv toymodels/__pycache__ toymodels/*/__pycache__
+	rm -rf build .venv toymodels/__pycache__ toymodels/*/__pycache__ notebooks/studies/__pycache__

@@ -2,7 +2,7 @@
 
 Both sides see the same weighted rows, in float32, in this process, alternating; CPU time.
 
-    python benchmarks/hidden_step.py
+    PYTHONPATH=notebooks python benchmarks/hidden_step.py
 """
 
 import statistics
@@ -11,9 +11,9 @@ import time
 import numpy as np
 import torch
 
+from studies import neurons
 from toymodels import samples
 from toymodels.engine import hidden
-from toymodels.studies import neurons
 
 ROWS = 1 << 14
 

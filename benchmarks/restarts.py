@@ -9,11 +9,13 @@ about five minutes on two cores.
 import json
 import os
 import time
+from pathlib import Path
 
 import torch
 
 import toymodels as tm
-from toymodels.report import ROOT
+
+ROOT = Path(__file__).resolve().parents[1]
 
 SEARCHES = (
     ((1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07), {"starts": 32, "rounds": 4, "keep": 4}),

@@ -2,7 +2,7 @@
 
 The plain side: torch.rand, a mask, baddbmm, autograd, Adam at 1e-3, batch 1,024, 10,000 steps. Fresh losses.
 
-    python benchmarks/uniform_step.py [density ...]
+    PYTHONPATH=notebooks python benchmarks/uniform_step.py [density ...]
 """
 
 import sys
@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from toymodels import geometry
+from studies import geometry
 from toymodels.models import ReLUModel
 
 N, M, BATCH, STEPS = 400, 30, 1024, 10_000

@@ -10,8 +10,11 @@ python scripts/fill_readme.py
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
-from toymodels.report import ROOT, by_key, write_atomically
+from toymodels.report import by_key, write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def fill(text: str, numbers: dict[str, str]) -> str:
@@ -50,13 +53,16 @@ def claims(tex: str) -> str:
 
 
 def size() -> str:
-    """How many hundred lines of Python the package has, by folder."""
-    lines = {
-        folder: sum(len(path.read_text().splitlines()) for path in (ROOT / "toymodels" / folder).glob("*.py"))
-        for folder in ("", "studies", "plots", "engine")
-    }
-    face, studies, plots, engine = (f"{round(count, -2):,}" for count in lines.values())
-    return f"The package has about {face} lines, studies/ another {studies}, plots/ {plots} and engine/ {engine}."
+    """How many hundred lines of Python the package and the studies of the notebooks have, by folder."""
+    folders = "toymodels", "toymodels/engine", "toymodels/plots", "notebooks/studies"
+    face, engine, plots, studies = (
+        f"{round(sum(len(path.read_text().splitlines()) for path in (ROOT / folder).glob('*.py')), -2):,}"
+        for folder in folders
+    )
+    return (
+        f"The package has about {face} lines, its engine/ another {engine} and plots/ {plots}. The studies of the "
+        f"notebooks, which are not installed, have {studies}."
+    )
 
 
 def between(text: str, name: str, new: str) -> str:

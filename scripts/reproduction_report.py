@@ -8,7 +8,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from toymodels.report import ROOT, by_key
+from toymodels.report import by_key
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def compare(before: dict, after: dict) -> list[str]:

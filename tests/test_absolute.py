@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toymodels.studies import absolute, neurons
+from studies import absolute, neurons
 
 
 def test_the_motif_is_found_where_it_was_put_and_not_without_its_second_neuron():

@@ -111,6 +111,81 @@ def test_adversarial_loss_is_the_mean_over_features_and_signs():
     assert torch.allclose(attacks.AdversarialLoss(features, ONES, 0.2)(model), mean)
 
 
+class GELUModel(tm.ToyModel):
+    activation = staticmethod(torch.nn.functional.gelu)
+
+
+class Steep(tm.ReLUModel):
+    activation = staticmethod(lambda x: 2 * x.relu())
+
+
+TIED = [tm.ReLUModel, tm.LinearModel, GELUModel, Steep]
+
+
+@pytest.mark.parametrize("kind", TIED)
+def test_a_model_is_attacked_as_what_it_is(kind):
+    """The loss that an attack reports is that of the model's own outputs, of every class."""
+    model = kind.from_weights(models().W.detach(), models().b.detach())
+    x = tm.SparseFeatures(4, 0.6).sample(30, torch.Generator().manual_seed(9), 2)
+    found = attacks.example_attack(model, x, ONES, 0.3)
+    own = (x - model(x.double() + found.attack)).square().sum(-1).detach()
+    torch.testing.assert_close(found.loss, own)
+    torch.testing.assert_close(found.loss, attacks.example_losses(model, x, found.attack, ONES))
+    torch.testing.assert_close(found.clean, (x - model(x.double())).square().sum(-1).detach())
+    steps = 0.3 * torch.cat([attacks.candidates(model.W), -attacks.candidates(model.W)], 1)
+    tried = [attacks.example_losses(model, x, step[:, None].expand_as(x), ONES) for step in steps.unbind(1)]
+    torch.testing.assert_close(found.loss, torch.stack(tried).amax(0))
+
+
+@pytest.mark.parametrize("kind", [*TIED, tm.ReLUHiddenModel, tm.AbsoluteValueModel])
+def test_the_gradient_attack_follows_the_gradient_of_any_model(kind, generator):
+    model = kind(4, 3, 2, generator=generator, dtype=torch.float64)
+    x = tm.SparseFeatures(4, 0.6).sample(30, generator, 2).double()
+    found, slope = attacks.gradient_attack(model, x, ONES, 1e-5)
+    first_order = 1e-5 * slope  # what an infinitely small step along the gradient adds to the loss
+    torch.testing.assert_close(found.loss - found.clean, first_order, rtol=1e-3, atol=1e-9)
+    walked, _ = attacks.gradient_attack(model, x, ONES, 0.3, steps=5)
+    assert (walked.harm > 0).all()
+
+
+def test_the_target_of_an_absolute_value_is_the_absolute_value():
+    W1 = torch.cat([torch.eye(3), -torch.eye(3)])
+    model = tm.AbsoluteValueModel.from_weights(W1, W1.mT.abs())
+    x = tm.SparseFeatures(3, 0.8, signed=True).sample(20, torch.Generator().manual_seed(1))
+    none = torch.zeros_like(x)
+    assert attacks.example_losses(model, x, none, torch.ones(3)).abs().max() < 1e-12
+    moved = attacks.example_losses(model, x, none + 0.1, torch.ones(3))
+    torch.testing.assert_close(moved, ((x.double() + 0.1).abs() - x.abs()).square().sum(-1))
+
+
+def test_universal_attacks_are_exact_for_relu_models_and_no_others():
+    features, attack = tm.SparseFeatures(4, 0.3), torch.zeros(2, 1, 4)
+    altered = models()
+    altered.activation = torch.tanh
+    for model in (*(kind.from_weights(models().W, models().b) for kind in TIED[1:]), altered):
+        for use in (
+            lambda m: attacks.attacked_loss(m, features, ONES, attack),
+            lambda m: attacks.analytic_universal(m, features, ONES, 0.3),
+            lambda m: attacks.worst_universal(m, features, ONES, 0.3, torch.Generator().manual_seed(0)),
+            attacks.AdversarialLoss(features, ONES, 0.3),
+        ):
+            with pytest.raises(ValueError, match=r"model is '\w+'; allowed: a ReLUModel, no subclass"):
+                use(model)
+
+
+def test_the_papers_attack_refuses_models_that_it_does_not_know(generator):
+    class Doubled(tm.ReLUModel):
+        def pre_activation(self, x):
+            return 2 * super().pre_activation(x)
+
+    altered = tm.ReLUModel(4, 2, generator=generator)
+    altered.forward = lambda x: x
+    others = [kind(4, 2, generator=generator) for kind in (tm.ReLUHiddenModel, tm.AbsoluteValueModel, Doubled)]
+    for model in (*others, altered):
+        with pytest.raises(ValueError, match=r"model is '.*'; allowed: a model with x̂ = activation\(WᵀWx \+ b\)"):
+            attacks.example_attack(model, torch.ones(1, 5, 4), ONES, 0.1)
+
+
 def test_bad_input_is_refused():
     model, features = models(), tm.SparseFeatures(4, 0.3)
     x = features.sample(5, torch.Generator().manual_seed(0), n_instances=2)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from studies import basins
 from toymodels import theory
-from toymodels.studies import basins
 
 
 def of(level, before, after, density=0.3, importance=1.0):

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from toymodels import explorer, theory
-from toymodels.studies import borders
+from studies import borders, landscape
+from toymodels import theory
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def lines():
 def test_superposition_begins_where_another_code_finds_it_and_before_the_closed_forms():
     p = torch.tensor([0.3, 0.6], dtype=torch.float64)
     place, jump = borders.superposition(p, points=11)
-    torch.testing.assert_close(place, explorer.border(p), rtol=1e-3, atol=0)
+    torch.testing.assert_close(place, landscape.border(p), rtol=1e-3, atol=0)
     assert place[0] < theory.boundary_below(0.3)
     assert (jump > 0.2).all()
 

@@ -30,7 +30,7 @@ def test_a_branch_ends_where_its_minimum_vanishes_and_not_before():
 def test_transitions_find_the_triple_point_of_the_relaxed_solutions():
     values = torch.linspace(0.72, 0.69, 7).double()
     best = theory.relaxed(values, torch.ones_like(values))[1]
-    (found,) = minima.transitions(best, values, lambda p: theory.setting(p, 1.0))
+    (found,) = branches.transitions(best, values, lambda p: theory.setting(p, 1.0))
     assert abs(found.x - 0.7064) < 2e-4
     assert found.jump > 0.2
     assert found.gap < 1e-8
@@ -50,7 +50,7 @@ def test_distinct_minima_come_with_their_first_start_and_share():
 def test_a_branch_followed_outward_is_followed_both_ways():
     values = torch.linspace(0.6, 0.8, 21).double()
     start = theory.solutions("extra paired", values[5:6])
-    branch = minima.follow_outward(start, lambda p: theory.setting(p, 1.0), values, 5)
+    branch = branches.follow_outward(start, lambda p: theory.setting(p, 1.0), values, 5)
     path = [one(p, 1.0) for p in values.tolist()]
     up, down = tm.follow(start, path[5:]), tm.follow(start, path[5::-1])
     torch.testing.assert_close(branch.loss[5:], up.loss, equal_nan=True)

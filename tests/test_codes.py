@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toymodels.studies import codes, neurons
+from studies import codes, neurons
 
 TEN = neurons.Problem(0.75 ** np.arange(10), 5)
 QUICK = {"scrambles": 2, "rows": 2048, "iterations": 60}

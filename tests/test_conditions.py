@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import toymodels as tm
+from studies import conditions
 from toymodels import losses
-from toymodels.studies import conditions
 
 TWO = conditions.Tasks(tm.SparseFeatures(2, [0.3, 0.1]), torch.tensor([[1.0, 0.5], [1.0, 1.0]]), 1)
 

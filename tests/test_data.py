@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import streams
+from toymodels import data, streams
 
 N = 200_000
 
@@ -88,15 +88,22 @@ ONE_OF_TWO = tm.AnticorrelatedFeatures(5, [[0, 3], [1, 4]], [0.3, 0.9])
 FROM_APART_TO_ONE_BIT = tm.PairedFeatures(5, [[0, 3], [1, 4]], [0.3, 0.3, 0.3, 0.7, 0.0], [0.0, 0.2, 0.9, 0.6, 0.5])
 ONE_OF_THREE = tm.AnticorrelatedFeatures(5, [[4, 0, 2]], 0.3)
 SHARED_BIT = tm.SharedByExample(5, [0.3, 0.8])
+OWN = [[0.3, 0.1, 0.9, 0.3, 0.1], [0.2, 0.6, 0.0, 0.2, 0.6]]  # densities of two sets and of a feature in none
+OWN_DENSITIES = tm.CorrelatedFeatures(5, [[0, 3], [1, 4]], OWN, [[0.5, 0.7, 0.0, 0.5, 0.7]])
+ONE_OF_TWO_OWN = tm.AnticorrelatedFeatures(5, [[0, 3], [1, 4]], OWN)
+PAIRS_OWN = tm.PairedFeatures(5, [[0, 3], [1, 4]], OWN, 0.4)
+GRANDCHILDREN = tm.HierarchicalFeatures(5, {1: 0, 2: 1, 4: 1, 3: 0}, [0.6, 0.9], 0.4)
+TWO_TREES = tm.HierarchicalFeatures(5, {0: 4, 3: 2}, OWN, [[0.5, 0.0, 0.0, 0.8, 0.0]])
+DEPENDENT = [PAIRS, ONE_OF_TWO, ONE_OF_THREE, SHARED_BIT, FROM_APART_TO_ONE_BIT]
+DEPENDENT += [OWN_DENSITIES, ONE_OF_TWO_OWN, PAIRS_OWN, GRANDCHILDREN, TWO_TREES]
 
 
-@pytest.mark.parametrize(
-    "features", [PAIRS, ONE_OF_TWO, ONE_OF_THREE, SHARED_BIT, FROM_APART_TO_ONE_BIT], ids=lambda f: type(f).__name__
-)
+@pytest.mark.parametrize("features", DEPENDENT, ids=lambda f: type(f).__name__)
 def test_states_are_the_law_of_the_samples(features, generator):
     """Chance of every pattern of on and off, by the states and by counting; values are uniform."""
     masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 5)
-    chance, density = features.states()
+    law = features.law()
+    chance, density = law.chance, law.density
     given = torch.where(masks[None, :, None] > 0, density[:, None], 1 - density[:, None]).prod(-1)  # [., mask, state]
     expected = (given * chance[:, None]).sum(-1)
     torch.testing.assert_close(expected.sum(1), torch.ones(features.n_instances, dtype=torch.float64))
@@ -121,6 +128,8 @@ def test_together_runs_from_independent_to_one_bit():
         PAIRS,
         ONE_OF_TWO,
         tm.PairedFeatures(5, [[0, 3]], [0.3, 0.3], [0.1, 0.9]),
+        OWN_DENSITIES,
+        GRANDCHILDREN,
     ],
 )
 def test_examples_of_a_stream_do_not_depend_on_where_a_batch_begins_or_on_neighbours(features):
@@ -170,6 +179,22 @@ def test_signed_features_are_on_as_often_and_uniform_on_both_sides(generator):
         (tm.PairedFeatures, ([[0, 1]], 0.8, 1.5), "together is 1.5"),
         (tm.AnticorrelatedFeatures, ([[0, 1]], float("nan")), "density is nan"),
         (tm.AnticorrelatedFeatures, ([[0, 0]], 0.1), "sets is .*; allowed: sets that do not overlap"),
+        (tm.CorrelatedFeatures, ([[0, 1]], OWN), "density is 'different within a set'; allowed: the same for all"),
+        (tm.CorrelatedFeatures, ([[0, 1]], 0.1, OWN), "together is 'different within a set'"),
+        (tm.AnticorrelatedFeatures, ([[0, 1]], OWN), "density is 'different within a set'"),
+        (tm.PairedFeatures, ([[0, 1]], OWN, 0.5), "density is 'different within a set'"),
+        (tm.SharedByExample, (OWN,), "density is 'different within a set'"),
+        (tm.CorrelatedFeatures, ([[0, 1]], [[0.1, 0.1]]), "density is 'of shape"),
+        (tm.HierarchicalFeatures, ({1: 0, 0: 1}, 0.1, 0.5), "parents is .*; allowed: parents that are not in a circle"),
+        (tm.HierarchicalFeatures, ({1: 1}, 0.1, 0.5), "parents is .*; allowed: parents that are not in a circle"),
+        (tm.HierarchicalFeatures, ({1: 0, 3: 2, 2: 4, 4: 3}, 0.1, 0.5), "allowed: parents that are not in a circle"),
+        (tm.HierarchicalFeatures, ({5: 0}, 0.1, 0.5), "parents is .*; allowed: features numbered 0 to 4"),
+        (tm.HierarchicalFeatures, ({1: 0}, 0.1, 1.5), "given_parent is 1.5"),
+        (
+            tm.HierarchicalFeatures,
+            ({1: 0}, [0.1, 0.2], [0.1] * 3),
+            "given_parent is 'of shape .*; allowed: 2 instances",
+        ),
     ],
 )
 def test_sets_that_make_no_sense_are_refused(kind, arguments, message):
@@ -180,3 +205,89 @@ def test_sets_that_make_no_sense_are_refused(kind, arguments, message):
 def test_too_many_states_are_refused_and_said_to_be():
     with pytest.raises(ValueError, match="sets is '8192 states'; allowed: at most 4096 states"):
         tm.CorrelatedFeatures(26, [[2 * k, 2 * k + 1] for k in range(13)], 0.1)
+    with pytest.raises(ValueError, match="sets is '1048577 states'; allowed: at most 4096 states"):
+        tm.HierarchicalFeatures(41, {**dict.fromkeys(range(1, 21), 0), **{20 + k: k for k in range(1, 21)}}, 0.1, 0.5)
+
+
+def test_a_child_has_the_product_of_the_chances_along_its_line_and_is_never_on_without_its_parent(generator):
+    features = tm.HierarchicalFeatures(4, {1: 0, 2: 1}, [0.5, 0.2], [0.4, 0.1])
+    expected = torch.tensor([[0.5, 0.2, 0.08, 0.5], [0.2, 0.02, 0.002, 0.2]], dtype=torch.float64)
+    torch.testing.assert_close(features.density, expected)
+    assert features.law().chance.shape == (2, 3)  # the root off, on alone, on with its child
+    on = features.sample(N, generator) > 0
+    assert not (on[..., 1] & ~on[..., 0]).any()
+    assert not (on[..., 2] & ~on[..., 1]).any()
+    again = features.repeat(3).select(torch.tensor([5, 0]))
+    torch.testing.assert_close(again.density, expected.flip(0))
+
+
+def test_a_class_that_draws_something_else_does_not_inherit_a_law():
+    class Doubled(tm.SparseFeatures):
+        def draw(self, seeds, start, batch, shared_mask=False):
+            return 2 * super().draw(seeds, start, batch, shared_mask)
+
+    class Sampled(tm.CorrelatedFeatures):
+        def sample(self, batch, generator, n_instances=None):
+            return torch.zeros(n_instances or 1, batch, self.n_features)
+
+    class Zeros:
+        def draw(self, seeds, start, batch, shared_mask=False):
+            return torch.zeros(len(seeds), batch, self.n_features)
+
+    class Mixed(Zeros, tm.SparseFeatures):
+        pass
+
+    class Child(Doubled):
+        pass
+
+    class Renamed(tm.SparseFeatures):
+        pass
+
+    twice = data.Values("uniform on [0, 2]", 1.0, 4 / 3)
+
+    class Told(Doubled):
+        def law(self):
+            known = tm.SparseFeatures.law(self)
+            return data.Law(known.chance, known.density, twice)
+
+    class Squared(Told):
+        def draw(self, seeds, start, batch, shared_mask=False):
+            return super().draw(seeds, start, batch, shared_mask) ** 2
+
+    for kind, arguments in ((Doubled, ()), (Sampled, ([[0, 1]],)), (Mixed, ()), (Child, ()), (Squared, ())):
+        features = kind(3, *arguments, 0.5)
+        assert features.law() is None
+        assert not data.has_law(features)
+        with pytest.raises(ValueError, match=rf"features is '{kind.__name__}'; allowed: .* law\(\) of what it samples"):
+            data.law(features, 1)
+    assert Renamed(3, 0.5).law().values == data.UNIFORM
+    assert Told(3, 0.5).law().values == twice
+
+
+def test_an_object_that_was_changed_on_its_own_has_no_law():
+    for name in ("draw", "sample"):
+        features = tm.SparseFeatures(3, 0.5)
+        assert features.draws_by_stream
+        setattr(features, name, lambda *_: torch.zeros(1, 4, 3))
+        assert not features.draws_by_stream
+        with pytest.raises(ValueError, match=r"features is 'SparseFeatures'; allowed: .* not changed"):
+            data.law(features, 1)
+
+
+def test_a_law_of_other_sizes_is_refused():
+    class Short(tm.SparseFeatures):
+        def law(self):
+            return data.Law(torch.ones(1, 1), torch.full((1, 1, 2), 0.5), data.UNIFORM)
+
+    with pytest.raises(ValueError, match=r"law\(\) is 'of shapes .*; allowed: chance \[2, state\]"):
+        data.law(Short(3, 0.5), 2)
+
+
+def test_the_law_says_the_values():
+    assert tm.SparseFeatures(3, 0.5).law().values == data.UNIFORM
+    signed = tm.SparseFeatures(3, 0.5, signed=True)
+    assert signed.law().values == data.SIGNED
+    x = signed.sample(N, torch.tensor([1])).double()
+    on = x[x != 0]
+    for moment, power in ((data.SIGNED.mean, 1), (data.SIGNED.square, 2)):
+        assert within((on**power).mean(), moment, (on**power).std() / len(on) ** 0.5)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels.studies import dynamics
+from studies import dynamics
 
 
 def start(instances: int = 2) -> tm.ReLUModel:

@@ -6,10 +6,10 @@ import time
 
 import pytest
 import torch
+from conftest import ROOT
 
 import toymodels as tm
-from toymodels import explorer
-from toymodels.report import ROOT
+from studies import explorer, landscape
 
 
 def test_page_is_what_its_sources_build_and_fast(tmp_path):
@@ -27,22 +27,22 @@ def test_page_is_what_its_sources_build_and_fast(tmp_path):
 
 def test_landscape_is_symmetric_and_touches_the_minima():
     p, r = 0.3, 0.7
-    L = explorer.landscape(p, r, points=21)
+    L = landscape.landscape(p, r, points=21)
     torch.testing.assert_close(L, L.flip(0, 1), rtol=0, atol=1e-9)
-    torch.testing.assert_close(L.T, r * explorer.landscape(p, 1 / r, points=21), rtol=0, atol=1e-9)
-    found = explorer.local_minima(p, r, starts=60)
+    torch.testing.assert_close(L.T, r * landscape.landscape(p, 1 / r, points=21), rtol=0, atol=1e-9)
+    found = landscape.local_minima(p, r, starts=60)
     for W, loss in zip(found.W[:, 0], found.loss, strict=True):
         features = tm.SparseFeatures(2, p)
-        here = [explorer.best_bias_loss(pair[None], features)[0] for pair in (W, W.flip(0))]
+        here = [landscape.best_bias_loss(pair[None], features)[0] for pair in (W, W.flip(0))]
         assert here[0] + r * here[1] == pytest.approx(loss.item(), abs=1e-8)
     assert (found.loss[0] - 1e-9 <= L).all()
 
 
 def test_basins_agree_with_the_minima():
-    found = explorer.local_minima(0.2, 0.5, starts=200)
+    found = landscape.local_minima(0.2, 0.5, starts=200)
     assert found.phase.tolist() == [tm.Phase.SUPERPOSITION, tm.Phase.IGNORED]
     assert found.share.sum() == pytest.approx(1, abs=0.02)
-    labels = explorer.basins(0.2, 0.5, found, points=9, steps=400)
+    labels = landscape.basins(0.2, 0.5, found, points=9, steps=400)
     assert labels[1, 7] == 0  # weights of opposite sign
     assert labels[7, 6] == 1  # of the same sign: a single start fails
     assert (labels == labels.flip(0, 1)).all()
@@ -50,11 +50,11 @@ def test_basins_agree_with_the_minima():
 
 def test_border_lies_below_the_closed_form_and_at_the_change_of_phase():
     p = torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
-    border = explorer.border(p)
+    border = landscape.border(p)
     assert (border[:2] < tm.theory.boundary_below(p)[:2]).all()
     assert border[2].isnan()
     for density, r in zip(p[:2].tolist(), border[:2].tolist(), strict=True):
-        phases = [explorer.local_minima(density, r * side, starts=60).phase[0] for side in (0.98, 1.02)]
+        phases = [landscape.local_minima(density, r * side, starts=60).phase[0] for side in (0.98, 1.02)]
         assert phases == [tm.Phase.IGNORED, tm.Phase.SUPERPOSITION]
 
 
@@ -66,13 +66,13 @@ def test_unknown_state_is_refused(state):
 
 def test_bad_numbers_are_refused():
     with pytest.raises(ValueError, match="density"):
-        explorer.landscape(0.0, 1.0)
+        landscape.landscape(0.0, 1.0)
     with pytest.raises(ValueError, match="importance"):
-        explorer.landscape(0.5, -1.0)
+        landscape.landscape(0.5, -1.0)
     with pytest.raises(ValueError, match="points"):
-        explorer.landscape(0.5, 1.0, points=1)
+        landscape.landscape(0.5, 1.0, points=1)
     with pytest.raises(ValueError, match="starts"):
-        explorer.local_minima(0.5, 1.0, starts=0)
+        landscape.local_minima(0.5, 1.0, starts=0)
     with pytest.raises(ValueError, match="height"):
         explorer.show(height=5)
 

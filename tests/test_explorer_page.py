@@ -16,10 +16,13 @@ import numpy as np
 import oracle
 import pytest
 import torch
+from conftest import ROOT
 
 import toymodels as tm
-from toymodels import explorer, plots, report
-from toymodels.report import ROOT, by_key
+from studies import explorer, landscape
+from toymodels import report
+from toymodels.plots import phases
+from toymodels.report import by_key
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGE = (ROOT / "docs" / "index.html").as_uri()
@@ -197,7 +200,7 @@ def test_landscape_is_the_minimum_over_the_biases(page):
             np.array(page.evaluate(f"Array.from(toymodels.landscape({p}, {k}, 15, 1.5))")).reshape(15, 15)
             for k in (r, 1 / r)
         )
-        assert abs(here - explorer.landscape(p, r, points=15).numpy()).max() < 1e-7
+        assert abs(here - landscape.landscape(p, r, points=15).numpy()).max() < 1e-7
         assert abs(here - here[::-1, ::-1]).max() < 1e-12
         assert abs(here.T - r * swapped).max() < 1e-9
 
@@ -206,7 +209,7 @@ def test_landscape_is_the_minimum_over_the_biases(page):
 def test_phase_text_flips_once_at_the_relaxed_border(page):
     for p in (0.2, 0.5):
         go(page, f"p={p}")
-        at = np.log10(explorer.border(torch.tensor([p], dtype=torch.float64)).item())
+        at = np.log10(landscape.border(torch.tensor([p], dtype=torch.float64)).item())
         texts = []
         for step in range(-6, 7):
             slide(page, "r", f"{max(at, -0.95) + 0.02 * step + 0.01:.4f}")
@@ -222,7 +225,7 @@ def test_minima_are_those_that_random_starts_find(page):
     rng = np.random.default_rng(3)
     for _ in range(10):
         p, r = round(float(10 ** rng.uniform(-1.7, -0.02)), 3), round(float(10 ** rng.uniform(-0.8, 0.8)), 3)
-        found = explorer.local_minima(p, r, starts=500)
+        found = landscape.local_minima(p, r, starts=500)
         listed = page.evaluate(f"toymodels.minima({p}, {r})")
         losses = sorted({round(loss, 6) for loss in found.loss.tolist()})
         assert np.allclose(sorted({round(m["loss"], 6) for m in listed}), losses, atol=3e-6), (p, r)
@@ -462,7 +465,7 @@ def test_narrow_touch_screen(visit):
 
 def test_phases_differ_for_deuteranopes():
     matrix = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])  # Machado 2009
-    colours = [np.array([int(c[k : k + 2], 16) for k in (1, 3, 5)]) / 255 for c in plots.PHASE_COLOURS.values()]
+    colours = [np.array([int(c[k : k + 2], 16) for k in (1, 3, 5)]) / 255 for c in phases.PHASE_COLOURS.values()]
     seen = [matrix @ np.where(c <= 0.04, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in colours[:3]]
     for i in range(3):
         for j in range(i):

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 
 import pytest
+from conftest import ROOT
 
-from toymodels.report import ROOT, by_key, numbers_tex
+from toymodels.metrics import REPRESENTED_NORM, SUPERPOSED_INTERFERENCE
+from toymodels.report import by_key, numbers_tex
 
 TEX = (ROOT / "FINDINGS.tex").read_text()
 README = (ROOT / "README.md").read_text()
@@ -58,6 +60,13 @@ def test_no_decimal_is_typed_by_hand_in_the_results():
         if number not in ("0.7", "0.9")  # the importances 0.7^i and 0.9^i are settings
     ]
     assert typed == []
+
+
+def test_superposition_is_defined_by_the_interference_that_the_code_uses():
+    (stated,) = re.findall(r"\\label\{eq:interference\}\s*\\end\{equation\}\s*is above \\given\{([\d.]+)\}", TEX)
+    assert float(stated) == SUPERPOSED_INTERFERENCE
+    (norm,) = re.findall(r"\\emph\{represented\} if \$\\\|W_i\\\|>\\frac1(\d)\$", TEX)
+    assert 1 / int(norm) == REPRESENTED_NORM
 
 
 def test_every_claim_is_asserted_in_its_notebook():

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import geometry
+from studies import crowd, geometry
 from toymodels.engine import dense
 from toymodels.population import linear_output_losses
-from toymodels.studies import crowd
 
 
 def test_exact_gradient_of_the_linear_model_is_that_of_its_loss():

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels.studies import local_bases
-from toymodels.studies.local_bases import opposite_bases, two_sets
+from studies import local_bases
+from studies.local_bases import opposite_bases, two_sets
 
 P = torch.tensor([0.01, 0.1], dtype=torch.float64)
 

@@ -156,7 +156,7 @@ def test_all_outcomes_keep_their_names_and_say_which_starts_succeed():
 
 def test_descents_end_in_minima_of_each_task(generator):
     importance = torch.stack([IMPORTANCE, torch.ones(5).double()])
-    found = minima.descend(FEATURES, importance, 2, 20, generator)
+    found = minima.descend(tm.ReLUModel, FEATURES, importance, 2, 20, generator)
     assert found.W.shape == (20, 2, 2, 5)
     assert torch.equal(found.W[3, 1], found.models.W[7])
     loss = tm.population_loss(found.models, FEATURES.repeat(20), importance.repeat(20, 1)).view(20, 2)

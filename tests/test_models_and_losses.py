@@ -3,6 +3,7 @@ import torch
 
 import toymodels as tm
 from toymodels import losses
+from toymodels.population import has_exact_loss
 
 
 def test_init_is_xavier_normal_per_model_however_many_are_stacked(generator):
@@ -212,7 +213,9 @@ def test_the_classes_of_shared_masks_are_thin():
     seeds = torch.tensor([3])
     for thin, features in ((tm.SharedByBatch, tm.SparseFeatures), (tm.SharedByBoth, tm.SharedByExample)):
         assert torch.equal(thin(3, 0.5).draw(seeds, 20, 20), features(3, 0.5).draw(seeds, 20, 20, shared_mask=True))
-        assert all(map(torch.equal, thin(3, 0.5).states(), features(3, 0.5).states()))
+        known, same = thin(3, 0.5).law(), features(3, 0.5).law()
+        assert torch.equal(known.chance, same.chance)
+        assert torch.equal(known.density, same.density)
 
 
 def test_target_is_what_the_output_is_compared_with(generator):
@@ -223,6 +226,70 @@ def test_target_is_what_the_output_is_compared_with(generator):
     objective = tm.SampledLoss(features, torch.ones(3), 100, target=torch.abs, generator=generator)
     assert objective(exact).item() == pytest.approx(0, abs=1e-12)
     assert tm.SampledLoss(features, torch.ones(3), 100, generator=generator)(exact) > 0.1
+
+
+class GELUModel(tm.ToyModel):
+    activation = staticmethod(torch.nn.functional.gelu)
+
+
+@pytest.mark.parametrize("parent", [tm.ToyModel, tm.LinearModel, tm.ReLUModel])
+def test_gelu_in_two_lines_is_trained_and_measured_as_what_it_is(parent, generator):
+    class GELU(parent):
+        activation = staticmethod(torch.nn.functional.gelu)
+
+    features, importance = tm.SparseFeatures(3, [0.3, 1.0]), torch.ones(3)
+    model = GELU(3, 2, 2, generator=generator)
+    x = features.sample(40, torch.tensor([1, 2]))
+    h = torch.einsum("khf,kbf->kbh", model.W, x)
+    expected = torch.nn.functional.gelu(torch.einsum("khf,kbh->kbf", model.W, h) + model.b[:, None])
+    torch.testing.assert_close(model.hidden(x), h)
+    torch.testing.assert_close(model(x), expected)
+    assert losses.compiled_step(model, features, None) is None
+    sampled = tm.SampledLoss(features, importance, 40, generator=torch.tensor([1, 2]))(model)
+    torch.testing.assert_close(sampled, (expected - x).square().sum(-1).mean(-1))
+    with pytest.raises(ValueError, match="model is 'GELU with features"):
+        tm.population_loss(model, features, importance)
+    history = tm.train(model, tm.SampledLoss(features, importance, 256, generator=generator), 200)
+    assert (history.loss[-1] < history.loss[0] / 2).all()
+    assert type(model.select([1])) is GELU
+
+
+def test_restarts_of_a_gelu_model_are_scored_by_its_own_outputs(generator):
+    features, importance = tm.SparseFeatures(3, 0.5), torch.ones(3)
+    found = tm.restarts(GELUModel, features, importance, 2, 3, generator, steps=50, batch=128)
+    assert type(found.best) is GELUModel
+    x = features.sample(200_000, generator, 3)
+    own = (found.models(x) - x).detach().square().sum(-1).double()
+    assert ((own.mean(1) - found.loss[:, 0]).abs() < 5 * own.std(1) / 65_536**0.5).all()
+
+
+@pytest.mark.parametrize("kind", [tm.LinearModel, tm.ReLUModel, tm.ReLUHiddenModel, tm.AbsoluteValueModel])
+def test_models_say_their_activation_their_hidden_layer_and_their_target(kind, generator):
+    model = kind(3, 2, 2, generator=generator)
+    x = torch.randn(2, 5, 3, generator=generator)
+    decoder = model.W2.mT if kind is tm.AbsoluteValueModel else model.W
+    outputs = model.activation(model.hidden(x) @ decoder + model.b[:, None])
+    torch.testing.assert_close(model(x), outputs)
+    neurons = kind in (tm.ReLUHiddenModel, tm.AbsoluteValueModel)
+    assert (model.hidden(x) >= 0).all() == neurons
+    assert (model(x) >= 0).all() == (kind is not tm.LinearModel)
+    assert torch.equal(model.target(x), x.abs() if kind is tm.AbsoluteValueModel else x)
+    assert torch.equal(kind.target(x), model.target(x))
+    assert model.linearly_tied != neurons
+
+
+@pytest.mark.parametrize("name", ["activation", "hidden", "pre_activation", "forward"])
+def test_an_object_that_was_changed_on_its_own_has_no_exact_loss(name, generator):
+    features = tm.SparseFeatures(3, 0.5)
+    model = tm.ReLUModel(3, 2, generator=generator)
+    assert model.unaltered
+    setattr(model, name, torch.abs)
+    assert not model.unaltered
+    assert not model.linearly_tied
+    assert not has_exact_loss(model, features)
+    for use in (tm.population_loss, tm.minimise):
+        with pytest.raises(ValueError, match="model is 'ReLUModel with"):
+            use(model, features, torch.ones(3))
 
 
 def by_hand(model, x):

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import toymodels as tm
+from studies import absolute, neurons
 from toymodels import samples
 from toymodels.engine import hidden
-from toymodels.studies import absolute, neurons
 
 
 def problem(tied=True, biased=False, absolute=False, n=6, m=3):
@@ -187,3 +187,9 @@ def test_how_often_neurons_are_on():
     p = neurons.Problem(np.ones(4), 4, tied=False, absolute=True)
     share = neurons.time_on(p, 0.3, absolute.monosemantic(p, 0.3))
     np.testing.assert_allclose(share, 0.15, atol=0.01)  # of the time that a feature is on, half with that sign
+
+
+def test_a_neuron_with_two_large_weights_is_polysemantic():
+    W = np.array([[1.0, 0.2, 0.0], [1.0, -0.4, 0.0], [0.0, 0.0, 2.0], [0.1, 0.1, 0.1]])
+    assert neurons.polysemantic(W).tolist() == [False, True, False, True]
+    assert neurons.polysemantic(W, share=0.1).tolist() == [True, True, False, True]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels.studies import nulls
+from studies import nulls
 
 PENTAGON = torch.tensor([72.0 * k for k in range(5)]).deg2rad()
 FIVE = tm.ReLUModel.from_weights(torch.stack([PENTAGON.cos(), PENTAGON.sin()])[None], torch.full((1, 5), -0.3))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels.studies import dynamics, octahedron
+from studies import dynamics, octahedron
 
 
 @pytest.fixture(scope="module")

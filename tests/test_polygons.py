@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels.geometry import polygon
-from toymodels.minima import Branch
-from toymodels.studies import polygons
+from studies import polygons
+from studies.geometry import polygon
+from toymodels.branches import Branch
 
 
 def line(*values):

@@ -300,14 +300,10 @@ def test_another_model_or_other_data_are_refused_and_never_scored_as_a_known_one
         with pytest.raises(ValueError, match=r"model is 'Hidden.*; allowed: .*LinearModel"):
             use()
     known = tm.ReLUModel(3, 2, 2, generator=generator)
-    for features in (
-        Silent(3, 0.5),
-        type("States", (tm.SparseFeatures,), {"states": tm.SparseFeatures.states})(3, 0.5),
-    ):
-        for use in (tm.population_loss, tm.minimise):
-            with pytest.raises(ValueError, match=r"features is .*; allowed: .* defines states\(\) along with sample"):
-                use(known, features, importance)
-    with pytest.raises(ValueError, match="model is 'ReLUModel of signed features'"):
+    for use in (tm.population_loss, tm.minimise):
+        with pytest.raises(ValueError, match=r"features is 'Silent'; allowed: .* law\(\) of what it samples"):
+            use(known, Silent(3, 0.5), importance)
+    with pytest.raises(ValueError, match=r"model is 'ReLUModel with features of values uniform on \[-1, 1\]'"):
         tm.population_loss(known, tm.SparseFeatures(3, 0.5, signed=True), importance)
 
 
@@ -378,9 +374,9 @@ def test_a_class_of_features_that_says_samples_and_law_is_scored_by_them(generat
         def draw(self, seeds, start, batch, shared_mask=False):
             return super().draw(seeds, start, batch) * (torch.arange(self.n_features) > 0)
 
-        def states(self):
-            chance, density = super().states()
-            return chance, density * (torch.arange(self.n_features) > 0)
+        def law(self):
+            known = super().law()
+            return tm.Law(known.chance, known.density * (torch.arange(self.n_features) > 0), known.values)
 
     model, importance = tm.ReLUModel(3, 2, generator=generator), torch.ones(3)
     x = Half(3, 0.5).sample(200_000, generator)

@@ -6,8 +6,10 @@ import sys
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from conftest import ROOT
 
 from toymodels import report
+from toymodels.intervals import Share
 
 
 @pytest.fixture
@@ -19,8 +21,35 @@ def scratch(tmp_path, monkeypatch):
 
 def test_smoke_never_writes_into_figures(scratch, monkeypatch):
     assert report.figures_folder() == scratch
+    assert report.size(full=200, smoke=10) == 10
     monkeypatch.delenv("TOYMODELS_SMOKE")
-    assert report.figures_folder() == report.ROOT / "figures"
+    monkeypatch.chdir(ROOT / "notebooks")
+    assert report.figures_folder() == ROOT / "figures"
+    assert report.size(full=200, smoke=10) == 200
+
+
+def test_outside_a_repository_a_report_needs_a_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("TOYMODELS_SMOKE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"current folder is .*allowed: one inside a repository"):
+        report.Report("01_a")
+    report.Report("01_a", folder=tmp_path / "own").record("k", 1, 0)
+    assert "tm@k" in (tmp_path / "own" / "numbers.tex").read_text()
+
+
+def test_a_labelled_number_is_printed_and_a_share_with_its_interval(scratch, capsys):
+    out = report.Report("01_a")
+    assert out.record("border", torch.tensor(0.5), 0.01, "{:.2f}", label="Border") == 0.5
+    assert out.record("arrive", Share(0.97, 0.93, 0.99), 0.05, "{:.0%}", label="Share of starts that arrive") == 0.97
+    out.record("silent", 1, 0)
+    assert capsys.readouterr().out == "Border: 0.50\nShare of starts that arrive: 97% [93%, 99%]\n"
+    assert {key: entry["text"] for key, entry in out.numbers.items()} == {
+        "border": "0.50",
+        "arrive": "97%",
+        "arrive_low": "93%",
+        "arrive_high": "99%",
+        "silent": "1",
+    }
 
 
 def test_numbers_are_kept_per_notebook_and_a_rerun_replaces_them(scratch):
@@ -87,7 +116,7 @@ def test_reproduction_report_tells_what_differs(tmp_path):
     after = {"01": {"a": {"value": 1.05, "tol": 0.1, "text": "1"}, "b": {"value": 3.0, "tol": 0, "text": "3"}}}
     for name, book in (("before.json", before), ("after.json", after)):
         (tmp_path / name).write_text(json.dumps(book))
-    script = report.ROOT / "scripts" / "reproduction_report.py"
+    script = ROOT / "scripts" / "reproduction_report.py"
     command = [sys.executable, script, "--before", tmp_path / "before.json", "--after", tmp_path / "after.json"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "differs  b: committed 2, here 3, tolerance 0" in printed
@@ -96,7 +125,7 @@ def test_reproduction_report_tells_what_differs(tmp_path):
 
 
 def test_readme_numbers_are_filled_in_place():
-    sys.path.insert(0, str(report.ROOT / "scripts"))
+    sys.path.insert(0, str(ROOT / "scripts"))
     from fill_readme import fill
 
     text = "| about 3%<!--a.b--> of (12<!--c_0.1-->) |"
@@ -106,7 +135,7 @@ def test_readme_numbers_are_filled_in_place():
 
 
 def test_the_report_compares_with_the_commit_of_now(tmp_path, monkeypatch):
-    sys.path.insert(0, str(report.ROOT / "scripts"))
+    sys.path.insert(0, str(ROOT / "scripts"))
     import reproduction_report
 
     monkeypatch.setattr(reproduction_report, "ROOT", tmp_path)

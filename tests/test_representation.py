@@ -64,6 +64,33 @@ def test_readout_accuracy_is_the_share_of_inputs_that_it_says(density, generator
     torch.testing.assert_close(accuracy, torch.stack(expected).double(), rtol=0, atol=4 * (0.5 / 5000**0.5))
 
 
+class GELUModel(tm.ToyModel):
+    activation = staticmethod(torch.nn.functional.gelu)
+
+
+def test_the_readout_of_another_activation_is_that_of_its_own_outputs(generator):
+    """Gain 1.5 and bias 0: GELU's output leaves the input's neighbourhood at other inputs than ReLU's."""
+    W = torch.tensor([[1.5**0.5, 0.0, 0.0], [0.0, 1.5**0.5, 0.0]])
+    features = tm.SparseFeatures(3, [[1.0, 1.0, 0.0]])
+    shares = {}
+    for kind in (GELUModel, tm.ReLUModel):
+        model = kind.from_weights(W)
+        x = features.sample(100_000, generator)
+        own = ((model(x) - x).abs() <= 0.1).double().mean(1)[0, :2]
+        shares[kind] = tm.readout_accuracy(model, features, samples=20_000)[0, :2]
+        torch.testing.assert_close(shares[kind], own, rtol=0, atol=0.01)
+    assert ((shares[GELUModel] - shares[tm.ReLUModel]).abs() > 0.05).all()
+
+
+def test_an_untrained_gelu_model_represents_nothing_and_a_good_one_does(generator):
+    features = tm.SparseFeatures(4, 0.3)
+    untrained = GELUModel(4, 2, 200, generator=generator)
+    assert tm.represented_features(untrained, features).any(-1).double().mean() < 0.15
+    trained = GELUModel(4, 4, generator=generator)
+    tm.train(trained, tm.SampledLoss(features, torch.ones(4), 512, generator=generator), 2000)
+    assert tm.represented_features(trained, features).all()
+
+
 def test_inputs_given_that_some_feature_is_on_have_the_conditional_law():
     p = torch.tensor([[0.02, 0.001, 0.05, 0.0]], dtype=torch.float64)
     model = tm.ReLUModel.from_weights(torch.zeros(1, 1, 4))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import toymodels as tm
+from studies import sets
 from toymodels import minima, training
-from toymodels.studies import sets
 
 FEATURES = tm.SparseFeatures(5, [0.9, 0.2, 0.05])
 IMPORTANCE = 0.9 ** torch.arange(5, dtype=torch.float64)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels.studies import sets
-from toymodels.studies.sets import Arrangement
+from studies import sets
+from studies.sets import Arrangement
 
 PAIRS = [[0, 1], [2, 3]]
 HALF = 0.5**0.5

@@ -10,8 +10,9 @@ from jaxtyping import TypeCheckError
 
 from toymodels import population
 
-SHAPED = ["losses", "models", "data", "population", "theory", "representation", "metrics"]
-SHAPED += [f"studies.{name}" for name in ("borders", "basins", "staircase", "sets", "conditions", "nulls")]
+PACKAGE = "losses", "models", "data", "population", "theory", "representation", "metrics", "intervals"
+STUDIES = "borders", "basins", "staircase", "sets", "conditions", "nulls", "landscape", "geometry"
+SHAPED = [f"toymodels.{name}" for name in PACKAGE] + [f"studies.{name}" for name in STUDIES]
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -28,7 +29,7 @@ def test_a_wrong_shape_is_caught_where_a_signature_says_it():
 
 @pytest.mark.parametrize("name", SHAPED)
 def test_public_functions_of_tensors_say_their_shapes(name):
-    module = importlib.import_module(f"toymodels.{name}")
+    module = importlib.import_module(name)
     for label, function in inspect.getmembers(module, inspect.isfunction):
         if label.startswith("_") or function.__module__ != module.__name__:
             continue

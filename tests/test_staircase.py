@@ -5,8 +5,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import geometry
-from toymodels.studies import crowd, staircase
+from studies import crowd, geometry, staircase
 
 
 @pytest.fixture(scope="module")

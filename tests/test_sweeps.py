@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import toymodels as tm
+from studies import diagrams
 from toymodels import sweeps
 
 GRID = {"densities": torch.logspace(0, -1.5, 6), "importances": torch.tensor([0.2, 1.1, 4.0]), "restarts": 4}
@@ -216,12 +217,12 @@ def test_who_shares_with_whom_among_three_features():
     triangle = torch.tensor([[1.0, math.cos(third), math.cos(2 * third)], [0.0, math.sin(third), math.sin(2 * third)]])
     pair = torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     models = torch.stack([triangle, pair, pair[:, [0, 2, 1]], 0.4 * triangle, pair * torch.tensor([1.0, 1.0, 0.0])])
-    assert sweeps.partners(models).tolist() == [3, 1, 2, 0, 0]
+    assert diagrams.partners(models).tolist() == [3, 1, 2, 0, 0]
 
 
 def test_relaxed_solutions_of_a_diagram_are_no_worse_than_its_closed_forms():
     diagram = tm.phase_diagram("relu", densities=[0.9, 0.3, 0.05], importances=[0.5, 1.0, 2.0], restarts=3, seed=0)
-    phase, loss = sweeps.relaxed(diagram)
+    phase, loss = diagrams.relaxed(diagram)
     p, r = diagram.densities[:, None], diagram.importances
     assert (loss <= tm.theory.best_canonical(p, r)[0] * (1 + 1e-9)).all()
     off = torch.ones_like(phase, dtype=torch.bool)
@@ -240,20 +241,20 @@ def test_a_grid_thinned_keeps_its_ends():
 
 def test_a_diagram_is_compared_cell_by_cell():
     diagram = tm.phase_diagram("relu", **GRID)
-    forms, searches = sweeps.against_canonical(diagram), sweeps.against_relaxed(diagram)
+    forms, searches = diagrams.against_canonical(diagram), diagrams.against_relaxed(diagram)
     torch.testing.assert_close(1 - forms.gain, diagram.loss / forms.loss)
     assert forms.agree == (diagram.phase == forms.phase).double().mean()
     assert forms.lower.sum() > searches.lower.sum() == 0
     assert not (forms.lower & forms.higher).any()
     worse = tm.phase_diagram("relu", **GRID, steps=1)
-    assert sweeps.against_relaxed(worse).higher.all()
+    assert diagrams.against_relaxed(worse).higher.all()
 
 
 def test_linear_models_that_keep_the_wrong_feature_or_both_are_told():
     diagram = tm.phase_diagram("linear", densities=[0.3], importances=[0.5, 1.0, 2.0], restarts=1)
-    assert sweeps.keeps_the_more_important(diagram).tolist() == [[True, True]]
+    assert diagrams.keeps_the_more_important(diagram).tolist() == [[True, True]]
     wrong = replace(diagram, parameters={"W": torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]], [[0.7, 0.7]]]])})
-    assert sweeps.keeps_the_more_important(wrong).tolist() == [[False, False]]
+    assert diagrams.keeps_the_more_important(wrong).tolist() == [[False, False]]
 
 
 def test_a_thinned_diagram_has_every_so_many_th_cell():

@@ -38,8 +38,8 @@ def plain(loss):
 def test_training_by_a_compiled_loop_is_that_by_autograd_to_the_bit(kind):
     seeds = torch.tensor([11, 12, 13])
     models = [tm.ReLUModel(4, 2, 3, generator=seeds) for _ in range(2)]
-    assert losses.next_kernel(objective(kind, seeds), models[0]) is not None
-    assert losses.next_kernel(plain(objective(kind, seeds)), models[0]) is None
+    assert losses.kernel_of(objective(kind, seeds), models[0]) is not None
+    assert losses.kernel_of(plain(objective(kind, seeds)), models[0]) is None
     for model in models:
         model.b.requires_grad_(False)
         model.extra = torch.nn.Parameter(torch.ones(3))

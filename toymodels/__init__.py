@@ -19,28 +19,33 @@ phase_diagram  minimise (or train on batches) on a grid of density and importanc
 All but train take store= and executor=: resumable from a folder, on many processes or machines, with the same bits.
 
 What to hand them
-data.py     what x is: Sparse-, Correlated-, Paired-, AnticorrelatedFeatures; draws samples and says their law
+data.py     what x is: Sparse-, Correlated-, Paired-, Anticorrelated-, HierarchicalFeatures; samples and their law
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
 losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
 What to read then
-metrics, theory, representation, geometry, attacks: numbers and closed forms of W; plots: panels and figures by subject;
-report: what leaves a notebook; studies: the procedures of one notebook each
+metrics, theory, representation, attacks: numbers and closed forms of W; intervals: shares of starts and curves at
+points; plots: panels that several notebooks share; report: what leaves a notebook
 Below
 population  the exact loss and its derivation; training, minima, sweeps: the five above; chunks: long lists of work;
             streams, checks: seeds and arguments; engine: compiled loops, plain arrays in and out
 """
 
 from toymodels import theory
+from toymodels.branches import Branch, crossing, follow, relax
 from toymodels.data import (
     AnticorrelatedFeatures,
     CorrelatedFeatures,
+    Features,
+    HierarchicalFeatures,
+    Law,
     PairedFeatures,
     SharedByBatch,
     SharedByBoth,
     SharedByExample,
     SparseFeatures,
+    Values,
 )
-from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss, weighted_mse
+from toymodels.losses import PopulationLoss, SampledLoss, StratifiedLoss, weighted_mse
 from toymodels.metrics import (
     Phase,
     angles,
@@ -52,7 +57,7 @@ from toymodels.metrics import (
     phase_labels,
     represented,
 )
-from toymodels.minima import Branch, crossing, follow, minimise, outcomes, relax, search
+from toymodels.minima import minimise, search
 from toymodels.models import (
     AbsoluteValueModel,
     LinearModel,
@@ -62,6 +67,7 @@ from toymodels.models import (
     stack_models,
 )
 from toymodels.population import population_loss
+from toymodels.problem import Problem
 from toymodels.representation import readout_accuracy, represented_features
 from toymodels.sweeps import PhaseDiagram, phase_diagram
 from toymodels.training import History, Restarts, restarts, success_rate, train
@@ -73,13 +79,16 @@ __all__ = [
     "AnticorrelatedFeatures",
     "Branch",
     "CorrelatedFeatures",
-    "FixedSampleLoss",
+    "Features",
+    "HierarchicalFeatures",
     "History",
+    "Law",
     "LinearModel",
     "PairedFeatures",
     "Phase",
     "PhaseDiagram",
     "PopulationLoss",
+    "Problem",
     "ReLUHiddenModel",
     "ReLUModel",
     "Restarts",
@@ -88,7 +97,9 @@ __all__ = [
     "SharedByBoth",
     "SharedByExample",
     "SparseFeatures",
+    "StratifiedLoss",
     "ToyModel",
+    "Values",
     "angles",
     "crossing",
     "dimensionality",
@@ -98,7 +109,6 @@ __all__ = [
     "in_superposition",
     "interference",
     "minimise",
-    "outcomes",
     "phase_diagram",
     "phase_labels",
     "population_loss",

@@ -1,8 +1,10 @@
-r"""Adversarial attacks on a ReLU model (section 6): the paper's, the worst found, and training against them.
+r"""Adversarial attacks (paper, section 6): the paper's, the worst found, and training against them.
 
-x̂ = ReLU(G(x + δ) + b) is the model with bias b + Gδ, so an attack δ that is the same for every input has an exact
-population loss, gradients included. An attack for each example is scored by sampling. The target is the clean x.
-The paper's candidates are λ (WᵀW)_i / ‖(WᵀW)_i‖: what moves output i most. λ is a fraction of the mean input norm.
+An attack δ is added to the input; the target stays that of the clean x. The paper's candidates are
+λ (WᵀW)_i / ‖(WᵀW)_i‖, which move output i most, for models with x̂ = activation(WᵀWx + b). λ is a fraction of the mean
+input norm.
+x̂ = ReLU(G(x + δ) + b) is the model with bias b + Gδ. So an attack on a ReLUModel that is the same for every input has
+an exact population loss, gradients included. An attack for each example is scored by sampling, on any model.
 """
 
 import math
@@ -17,14 +19,14 @@ from torch import Tensor
 from toymodels import streams
 from toymodels.checks import count, finite_weights, importance_tensor, in_range, require
 from toymodels.data import Features, SparseFeatures
-from toymodels.models import ReLUModel, ToyModel
+from toymodels.models import LINEARLY_TIED, ReLUModel, ToyModel
 from toymodels.population import TERMS, population_loss, unchecked_population_loss
 
 FRACTION = 0.1  # attack norm over mean input norm (paper, section 6)
 
 
 def mean_input_norm(features: Features) -> Float[Tensor, " instance"]:
-    """E‖x‖ [instance] of independent features, inputs that are 0 included.
+    """E‖x‖ [instance] of independent features; inputs that are 0 count too.
 
     E√s = ∫₀^∞ (1 - E e^{-ts}) t^{-3/2} dt / 2√π with s = ‖x‖² and E e^{-t x²} = √π erf(√t) / 2√t, x uniform on [0, 1].
     Raises ValueError for another kind of data.
@@ -41,7 +43,7 @@ def mean_input_norm(features: Features) -> Float[Tensor, " instance"]:
 
 
 def candidates(W: Float[Tensor, "instance hidden feature"]) -> Float[Tensor, "instance attack feature"]:
-    """The paper's directions (WᵀW)_i / ‖(WᵀW)_i‖, one a feature; 0 where the row is."""
+    """The paper's directions (WᵀW)_i / ‖(WᵀW)_i‖, one for each feature; 0 where the row is 0."""
     rows = W.mT @ W
     norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
     return torch.where(norms > 1e-12, rows / norms.clamp(min=1e-12), 0.0)
@@ -56,9 +58,9 @@ def attacked_loss(
 ) -> Float[Tensor, "instance attack"]:
     """Exact loss under each of the universal attacks, differentiable by W, b and the attacks.
 
-    Raises ValueError for attacks of another shape, a model that is no ReLUModel, or as population_loss.
+    Raises ValueError for attacks of another shape, a model of another class than ReLUModel, or as population_loss.
     """
-    require(isinstance(model, ReLUModel), "model", type(model).__name__, "a ReLUModel")
+    require(type(model) is ReLUModel and model.unaltered, "model", type(model).__name__, "a ReLUModel, no subclass")
     n, k = model.n_features, model.n_instances
     fits = attack.ndim == 3 and attack.shape[0] == k and attack.shape[2] == n
     require(fits, "attack", f"of shape {tuple(attack.shape)}", f"[{k}, attack, {n}]")
@@ -82,7 +84,10 @@ def _bare(W: Tensor, b: Tensor) -> ReLUModel:
 
 @dataclass(frozen=True)
 class Universal:
-    """The worst universal attack found. attack [instance, feature]; loss [instance] under it, clean [instance]."""
+    """The worst universal attack found.
+
+    attack [instance, feature]. loss [instance]: under the attack. clean [instance]: without it.
+    """
 
     attack: Tensor
     loss: Tensor
@@ -92,9 +97,10 @@ class Universal:
 def analytic_universal(
     model: ToyModel, features: Features, importance: Tensor, norm: Tensor | float, signs: tuple = (1, -1)
 ) -> Universal:
-    """The paper's attack, the same for every input: of its candidates (of both signs) the one of highest exact loss.
+    """The paper's attack, the same for every input: the candidate with the highest exact loss.
 
-    norm: ‖δ‖, a number or [instance]. Raises ValueError as attacked_loss does, or for a norm that is not positive.
+    norm: ‖δ‖, a number or [instance]. signs: of λ that may be used.
+    Raises ValueError as attacked_loss does, or for a norm that is not positive.
     """
     length = _norms(norm, model.n_instances)
     directions = candidates(model.W.detach().double())
@@ -113,9 +119,10 @@ def worst_universal(
 ) -> Universal:
     """The worst universal attack of a norm, by ascent on the exact loss along the sphere.
 
-    Starts: the two worst analytic candidates and `starts` random directions. A step goes to the direction of δ/‖δ‖ plus
-    the gradient's direction, so a fixed point is a critical point on the sphere. The analytic attacks are scored too:
-    the result is never below them. Arguments and errors as analytic_universal.
+    The ascent starts at the two worst candidates of the paper and at `starts` random directions. A step goes to the
+    direction of δ/‖δ‖ plus the direction of the gradient, so a fixed point is a critical point on the sphere. All
+    candidates of the paper are scored too, so the result is never below analytic_universal.
+    Arguments and errors are those of analytic_universal.
     """
     count("starts", starts)
     count("steps", steps)
@@ -140,7 +147,7 @@ def worst_universal(
 
 
 def _highest(model: ToyModel, features: Features, importance: Tensor, attack: Tensor) -> Universal:
-    """The worst of the attacks [instance, attack, feature]; the ranking on few terms, its winner's loss on many."""
+    """The worst of the attacks [instance, attack, feature]: ranked with few terms, the winner scored with many."""
     model = _double(model)
     with torch.no_grad():
         index = attacked_loss(model, features, importance, attack, 64).argmax(1)
@@ -150,8 +157,9 @@ def _highest(model: ToyModel, features: Features, importance: Tensor, attack: Te
 
 
 def _double(model: ToyModel) -> ToyModel:
+    """A copy in float64. Raises ValueError for weights that are not finite."""
     finite_weights(model)
-    return type(model).from_weights(model.W.detach().double(), model.b.detach().double())
+    return model.with_parameters({name: values.double() for name, values in model.named_parameters()})
 
 
 def _norms(norm: Tensor | float, instances: int) -> Tensor:
@@ -169,7 +177,10 @@ BLOCK = 2048  # examples handled together: their working space stays in the cach
 
 @dataclass(frozen=True)
 class OnExamples:
-    """An attack for each example. attack [instance, batch, feature]; loss under it, clean [instance, batch]."""
+    """An attack for each example.
+
+    attack [instance, batch, feature]. loss [instance, batch]: under the attack. clean [instance, batch]: without it.
+    """
 
     attack: Tensor
     loss: Tensor
@@ -182,11 +193,14 @@ class OnExamples:
 
 
 def example_losses(model: ToyModel, x: Tensor, attack: Tensor, importance: Tensor) -> Tensor:
-    """Loss Σ_i I_i (x_i - x̂_i(x + δ))² of each example under its attack δ: [instance, batch] from x and attack."""
+    """Loss Σ_i I_i (target(x)_i - x̂_i(x + δ))² of each example under its attack δ, for any model.
+
+    x, attack [instance, batch, feature]; returns [instance, batch].
+    """
     model, x = _double(model), x.double()
     weights = importance_tensor(importance, model.n_features, model.n_instances, x)[:, None]
     with torch.no_grad():
-        return (weights * (x - model(x + attack)).square()).sum(-1)
+        return (weights * (model.target(x) - model(x + attack)).square()).sum(-1)
 
 
 def example_attack(
@@ -198,11 +212,13 @@ def example_attack(
     target: str = "clean",
     clip: bool = False,
 ) -> OnExamples:
-    """The paper's attack on each example of x: the worst of its candidates.
+    """The paper's attack on each example of x: the worst of its candidates, of models with x̂ = activation(WᵀWx + b).
 
-    signs: of λ that may be used. target: "clean" for x, "attacked" for x + δ. clip: keep x + δ within [0, 1].
-    Not attacking is no candidate: the worst one may do good. Raises ValueError for other targets or shapes.
+    signs: of λ that may be used. target: "clean" for the target of x, "attacked" for that of x + δ. clip: keep x + δ
+    within [0, 1]. Not attacking is no candidate, so the worst one may lower the loss.
+    Raises ValueError for other models, targets or shapes.
     """
+    require(model.linearly_tied, "model", type(model).__name__, LINEARLY_TIED)
     require(target in ("clean", "attacked"), "target", target, "'clean' or 'attacked'")
     require(x.ndim == 3 and x.shape[::2] == (model.n_instances, model.n_features), "x", tuple(x.shape), "as the model")
     model = _double(model)
@@ -218,11 +234,12 @@ def example_attack(
             attack = torch.zeros_like(block)
             for step in steps.unbind(1):
                 delta = (block + step[:, None]).clamp(0, 1) - block if clip else step[:, None]
-                goal = block if target == "clean" else block + delta
-                loss = (weights * (goal - (before + delta @ gram).relu()).square()).sum(-1)
+                goal = model.target(block if target == "clean" else block + delta)
+                loss = (weights * (goal - model.activation(before + delta @ gram)).square()).sum(-1)
                 attack = torch.where((loss > worst)[..., None], delta, attack)
                 worst = torch.maximum(worst, loss)
-            parts.append((attack, worst, (weights * (block - before.relu()).square()).sum(-1)))
+            clean = (weights * (model.target(block) - model.activation(before)).square()).sum(-1)
+            parts.append((attack, worst, clean))
     return OnExamples(*(torch.cat(values, 1) for values in zip(*parts, strict=True)))
 
 
@@ -236,8 +253,9 @@ def gradient_attack(
 ) -> tuple[OnExamples, Tensor]:
     """Attack each example along the gradient of its loss; also the gradient's norm at the beginning [instance, batch].
 
-    steps 1: the fast gradient method, δ = norm × g/‖g‖ (no attack where g = 0). More: ascent along the sphere as in
-    worst_universal. start: directions [instance, batch, feature] to begin from (scaled to norm) instead of x itself.
+    The model may be of any class. steps 1: the fast gradient method, δ = norm × g/‖g‖, and no attack where g = 0. More
+    steps: ascent along the sphere as in worst_universal. start: directions [instance, batch, feature] to begin from,
+    scaled to norm, instead of x itself.
     """
     count("steps", steps)
     model, x = _double(model), x.double()
@@ -246,17 +264,17 @@ def gradient_attack(
     normalise = torch.nn.functional.normalize
     unit = torch.zeros_like(x) if start is None else normalise(start.double(), dim=-1)
     sizes = []
-    with torch.no_grad():
-        for _ in range(steps):
-            out = model.pre_activation(x + length * unit)
-            slope = torch.where(out > 0, 2 * weights * (out - x), 0.0) @ (model.W.mT @ model.W)
-            sizes.append(torch.linalg.vector_norm(slope, dim=-1))
-            ascended = normalise(unit + normalise(slope, dim=-1), dim=-1)
-            unit = torch.where(sizes[-1][..., None] > 0, ascended, unit)
-        none = torch.zeros_like(x)
-        attack = length * unit
-        parts = attack, example_losses(model, x, attack, importance), example_losses(model, x, none, importance)
-    return OnExamples(*parts), sizes[0]
+    for _ in range(steps):
+        attack = (length * unit).requires_grad_()
+        with torch.enable_grad():
+            loss = (weights * (model.target(x) - model(x + attack)).square()).sum()
+            (slope,) = torch.autograd.grad(loss, attack)
+        sizes.append(torch.linalg.vector_norm(slope, dim=-1))
+        ascended = normalise(unit + normalise(slope, dim=-1), dim=-1)
+        unit = torch.where(sizes[-1][..., None] > 0, ascended, unit)
+    attack = length * unit
+    losses = [example_losses(model, x, delta, importance) for delta in (attack, torch.zeros_like(x))]
+    return OnExamples(attack, *losses), sizes[0]
 
 
 # --- training against them --------------------------------------------------------------------------------------------
@@ -266,8 +284,8 @@ def gradient_attack(
 class AdversarialLoss:
     """Objective: the exact loss under the paper's attack on a random feature, averaged over features and signs.
 
-    norm: ‖δ‖, a number or [instance]. The attacks follow the weights; gradients go through them. terms: Fourier terms.
-    Only rows of WᵀW that are not 0 attack. Raises ValueError as attacked_loss does.
+    norm: ‖δ‖, a number or [instance]. The attacks follow the weights, and gradients go through them. A row of WᵀW that
+    is 0 does not attack. terms: Fourier terms. Raises ValueError as attacked_loss does.
     """
 
     features: Features

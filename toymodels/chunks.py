@@ -7,11 +7,15 @@ Independent settings in single-threaded processes use all cores fully and do not
 small training step do neither. This module is handed its work and knows nothing of models.
 """
 
+import ast
 import hashlib
+import importlib.util
 import inspect
 import json
 import os
 import pickle
+import sys
+import sysconfig
 import tempfile
 import warnings
 import zipfile
@@ -20,10 +24,10 @@ from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, w
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
+from importlib.machinery import PathFinder
 from multiprocessing import get_context
 from pathlib import Path
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -32,6 +36,7 @@ from tqdm import tqdm
 from toymodels.checks import count, require
 
 Arrays = dict[str, np.ndarray | np.generic]
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 IN_FLIGHT = 1000  # chunks handed to an executor at a time: bounds what the client holds
 
 
@@ -45,10 +50,11 @@ def run(
     """work(**setting) for each of settings, in order.
 
     work: an importable function that returns a dict of arrays. settings: its arguments; numbers, strings, arrays,
-    classes, and objects and lists of these. store: a folder; what is finished is kept there and found again by work,
-    setting and the source code of both work and this package, so that a run that was killed continues, and nothing
-    stale is used. executor: anything with the concurrent.futures interface (workers() below, dask.distributed's
-    client.get_executor(), mpi4py.futures); None: here, one after the other. progress: a tqdm bar, with this label.
+    classes, and objects and lists of these. store: a folder; finished results are kept there and found again by work,
+    its setting, and the source code of the modules that define work and the classes in the setting, with all that they
+    import (see sources). So a run that was killed continues, and an edit elsewhere does not make it start again.
+    executor: anything with the concurrent.futures interface (workers() below, dask.distributed's client.get_executor(),
+    mpi4py.futures); None: here, one after the other. progress: a tqdm bar, with this label.
     Raises ValueError for a store or executor of another kind, and for a setting without an unambiguous description.
     """
     results = dict(as_finished(work, settings, store, executor, progress))
@@ -95,10 +101,8 @@ def workers(processes: int | None = None) -> Iterator[Executor]:
     if os.name == "posix":
         context.set_forkserver_preload(["toymodels"])
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
-        with (
-            _one_thread_each()
-        ):  # all start here; left so, numba would refuse to compile in this process with its threads
-            pool.submit(os.getpid).result()
+        with _one_thread_each():
+            pool.submit(os.getpid).result()  # all processes start here, and not with this one's number of threads
         yield pool
 
 
@@ -107,19 +111,19 @@ def _one_thread_each() -> Iterator[None]:
     """Processes started inside have one OpenMP thread: it is set when the library loads, set_num_threads comes too late
     and idle threads of other workers would wait actively.
     """
-    names = "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
 
 
 def _one_thread() -> None:
     torch.set_num_threads(1)
-    numba.set_num_threads(1)
 
 
 def _here(work: Callable[..., Arrays], settings: Sequence[dict], missing: list[int]) -> Iterator[tuple[int, Arrays]]:
@@ -176,8 +180,7 @@ def describe(value: object) -> object:
     if isinstance(value, type) or inspect.isroutine(value):
         name = f"{value.__module__}.{value.__qualname__}"
         require("<" not in name, "function", name, "one that can be imported by its name")
-        foreign = inspect.isfunction(value) and not name.startswith("toymodels.")
-        return ["name", name, *([inspect.getsource(value)] if foreign else [])]
+        return ["name", name, code_digest(value.__module__) or _code_of(value)]
     kind = describe(type(value))
     if isinstance(value, nn.Module):
         return [kind, describe(dict(value.state_dict()))]
@@ -188,22 +191,112 @@ def describe(value: object) -> object:
 
 
 @cache
-def code_digest() -> str:
-    """Hash of the package's source, but for what only draws or writes."""
-    package = Path(__file__).parent
+def code_digest(module: str) -> str | None:
+    """Hash of sources(module); None if there are none."""
+    found = sources(module)
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package).as_posix()
-        if not name.startswith(("plots/", "report", "explorer", "__init__")):
-            digest.update(name.encode() + path.read_bytes())
-    return digest.hexdigest()
+    for name in sorted(found):
+        digest.update(f"{name} {len(found[name])} ".encode() + found[name])
+    return digest.hexdigest() if found else None
+
+
+def sources(module: str) -> dict[str, bytes]:
+    """The source of a module and of all first-party modules that it imports, directly or through others, by name.
+
+    First-party are this package and what lies in the folder that holds it, or in the folder that holds the module's own
+    top-level package, but for the standard library and installed packages. Empty if the module itself is not
+    first-party, or has no file, as the cells of a notebook have none.
+    """
+    found: dict[str, bytes] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = None if name in found else _file(name)
+        if file is not None and _is_first_party(name, file, module):
+            found[name] = file.read_bytes()
+            waiting.extend(_imported(name, file))
+    return found
+
+
+def _is_first_party(module: str, file: Path, root: str) -> bool:
+    """Whether sources(root) counts this module, which has this file."""
+    if module.partition(".")[0] == "toymodels":
+        return True
+    installed = {"site-packages", "dist-packages"} & set(file.parts) or file.is_relative_to(STANDARD_LIBRARY)
+    return not installed and any(file.is_relative_to(folder) for folder in (_folder(__name__), _folder(root)))
+
+
+def _folder(module: str) -> Path:
+    """The folder that holds the top-level package, or module, of a module that has a file."""
+    file = _file(module)
+    return file.parents[module.count(".") + (file.name == "__init__.py")]
+
+
+def _code_of(value: type | Callable) -> object:
+    """What a function or class outside first-party modules depends on.
+
+    For a function, its source, that of the functions in the cells of the same notebook that it calls, and the digest of
+    every module whose names it uses. Empty for what is not written in Python.
+    """
+    found: dict[str, str | None] = {}
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if one.__qualname__ in found:
+            continue
+        if not inspect.isfunction(one):
+            found[one.__qualname__] = inspect.getsource(one) if one.__module__ == "__main__" else None
+            continue
+        found[one.__qualname__] = inspect.getsource(one)
+        for used in inspect.getclosurevars(one).globals.values():
+            module = used.__name__ if inspect.ismodule(used) else getattr(used, "__module__", None)
+            if module == one.__module__ and hasattr(used, "__qualname__"):
+                waiting.append(used)
+            elif isinstance(module, str):
+                found[module] = code_digest(module)
+    return sorted(found.items())
+
+
+@cache
+def _file(module: str) -> Path | None:
+    """The source file of a module, which is looked for and not executed; None if it has none."""
+    if module == "__main__":
+        main = getattr(sys.modules["__main__"], "__file__", None)
+        return None if main is None else Path(main).resolve()
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        for k, _ in enumerate(rest, 2):
+            places = None if spec is None else spec.submodule_search_locations
+            name = ".".join(module.split(".")[:k])
+            spec = None if places is None else PathFinder.find_spec(name, places)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin).resolve() if spec is not None and spec.has_location else None
+
+
+def _imported(module: str, file: Path) -> list[str]:
+    """The modules that the import statements of a module name, wherever they stand in its source.
+
+    `from a import b` names a.b where that is a module, and a itself otherwise.
+    """
+    if file.suffix != ".py":
+        return []
+    names = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            parts = [alias.name.split(".") for alias in node.names]
+            names += [".".join(part[:k]) for part in parts for k in range(1, len(part) + 1)]
+        elif isinstance(node, ast.ImportFrom):
+            parts = [*module.split("."), "__init__"] if file.name == "__init__.py" else module.split(".")
+            above = parts[: -node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names += [inner if _file(inner := f"{base}.{alias.name}") else base for alias in node.names]
+    return names
 
 
 def _key(work: Callable, setting: dict) -> str:
-    here = work.__module__.startswith("toymodels.")
-    code = code_digest() if here else [code_digest(), inspect.getsource(work)]
-    words = json.dumps([describe(work), describe(setting), code])
-    return hashlib.sha256(words.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([describe(work), describe(setting)]).encode()).hexdigest()
 
 
 def _path(folder: Path, work: Callable, key: str) -> Path:

@@ -1,26 +1,28 @@
 """What is minimised. An objective maps a model to one loss per instance; training does not care how.
 
-Those of this module may find the gradient along with the loss, in a compiled loop: see next_kernel. Then training
-spares autograd, which takes as long as the loop itself for small models.
+An objective whose loss is compiled also has a method `kernel`, which gives the loop that finds loss and gradient
+together (engine/kernel.py). Training then needs no autograd, which takes as long as the loop itself for small models.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor
 
-from toymodels import streams
+from toymodels import samples, streams
 from toymodels.checks import count, importance_tensor, require
-from toymodels.data import Features, SharedByBatch, SharedByBoth, SharedByExample, SparseFeatures, has_own_sampler
-from toymodels.engine.batches import sampled_loss_and_gradient
+from toymodels.data import Features, SharedByBatch, SharedByBoth, SharedByExample, SparseFeatures
+from toymodels.engine import batches, hidden
 from toymodels.engine.kernel import Kernel
-from toymodels.models import LinearModel, ReLUModel, ToyModel
-from toymodels.population import exact_kernel, exact_loss, law_and_importance
+from toymodels.models import AbsoluteValueModel, LinearModel, ReLUHiddenModel, ReLUModel, ToyModel
+from toymodels.population import exact_kernel, exact_loss, has_exact_loss, law_and_importance
 
-BLOCK = 4096  # examples of a fixed sample handled together
+Objective = Callable[[ToyModel], Tensor]
+BLOCK_ENTRIES = 2**22  # entries of a batch of a fixed sample that is handled together
 COMPILED_UP_TO = 4096  # entries of W up to which the compiled sampled loss beats matrix products
 
 
@@ -42,10 +44,11 @@ class SampledLoss:
     """Objective: weighted_mse on a fresh batch at every call.
 
     features: the data. importance: [feature] or [instance, feature]. batch: examples per call and instance.
-    target: what the output should be, a function of x (None: x itself). shared_mask: draw which features are on once
-    for a whole batch, as some samplers do; no law of x. generator: a torch.Generator or an int64 tensor of seeds, one
-    per instance; each instance draws from its own stream, so its data do not depend on which others are stacked with
-    it. A class of features with a sample() of its own is handed the generator (or fresh seeds) at every call.
+    target: what the output should be, a function of x (None: what the model is asked to compute, model.target).
+    shared_mask: draw which features are on once for a whole batch, as some samplers do; no law of x.
+    generator: a torch.Generator or an int64 tensor of seeds, one per instance; each instance draws from its own stream,
+    so its data do not depend on which others are stacked with it. A class of features with a sample() of its own is
+    handed the generator (or fresh seeds) at every call.
     All are read at the first call, and again when the number of instances changes.
     Raises ValueError if features or importance do not fit the model.
     """
@@ -59,26 +62,26 @@ class SampledLoss:
 
     def __post_init__(self) -> None:
         count("batch", self.batch)
-        fits = not (self.shared_mask and has_own_sampler(self.features))
+        fits = self.features.draws_by_stream or not self.shared_mask
         require(fits, "shared_mask", self.shared_mask, "False for features with a sample() of their own")
         self._drawn = self._instances = 0
 
     def __call__(self, model: ToyModel) -> Float[Tensor, " instance"]:
-        kernel = self.next_kernel(model)
+        kernel = self.kernel(model)
         if kernel is not None:
             return kernel.differentiable(model)
         start = self._next_batch(model)
         own = self.generator if isinstance(self.generator, torch.Generator) else None
         x = examples(self.features, self._seeds, start, self.batch, self.shared_mask, own).to(next(model.parameters()))
-        return weighted_mse(model(x), x if self.target is None else self.target(x), self.importance)
+        return weighted_mse(model(x), aim(model, x, self.target), self.importance)
 
-    def next_kernel(self, model: ToyModel) -> Kernel | None:
+    def kernel(self, model: ToyModel) -> Kernel | None:
         """The loss on the next batch as a compiled loop, if there is one for these classes: see compiled_step."""
         step = compiled_step(model, self.features, self.target)
         if step is None:
             return None
         start = self._next_batch(model)
-        return Kernel(step, (*self._data, start, self.batch, self.shared_mask))
+        return step(model, self._data, start, self.batch, self.shared_mask)
 
     def _next_batch(self, model: ToyModel) -> int:
         """Where the next batch begins in each stream."""
@@ -99,45 +102,6 @@ class SampledLoss:
         self._drawn, self._instances = 0, instances
 
 
-@dataclass
-class FixedSampleLoss:
-    """Objective: weighted_mse on one large sample, the same at every call and for every start.
-
-    A score where there is no exact loss.
-
-    features: the data of n tasks; serves models with any multiple of n instances, instance = start * n + task.
-    importance: [feature] or [task, feature]. size: examples of each task. target: as in SampledLoss.
-    generator: None for a fixed seed. Returns float64 [instance]. Raises ValueError as SampledLoss.
-    """
-
-    features: Features
-    importance: Tensor
-    size: int = 65_536
-    target: Callable[[Tensor], Tensor] | None = None
-    generator: streams.Source | None = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        count("size", self.size)
-        source = torch.Generator().manual_seed(0) if self.generator is None else self.generator
-        self.seeds = streams.instance_seeds(source, self.features.n_instances)
-
-    def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
-        n, tasks = model.n_instances, self.features.n_instances
-        require(n % tasks == 0, "number of instances", n, f"a multiple of {tasks}, as the features have")
-        total, starts = torch.zeros(n, dtype=torch.float64), max(1, 2**22 // (BLOCK * tasks * model.n_features))
-        parts = [(rows, model.select(rows)) for rows in torch.arange(n).split(starts * tasks)]
-        for first in range(0, self.size, BLOCK):
-            rows = min(BLOCK, self.size - first)
-            x = examples(self.features, self.seeds, first, rows).to(next(model.parameters()))
-            for index, part in parts:
-                here = x.repeat(len(index) // tasks, 1, 1)
-                aim = here if self.target is None else self.target(here)
-                weights = torch.as_tensor(self.importance)
-                weights = weights.repeat(len(index) // tasks, 1) if weights.ndim == 2 and len(weights) > 1 else weights
-                total[index] += weighted_mse(part(here), aim, weights).double().cpu() * (rows / self.size)
-        return total
-
-
 def examples(
     features: Features,
     seeds: Int64[Tensor, " instance"],
@@ -149,7 +113,7 @@ def examples(
     """Examples start .. start + batch - 1 of features with as many instances as seeds, by their own sample() if they
     have one: it is handed the generator or, without one, seeds derived for this batch.
     """
-    if not has_own_sampler(features):
+    if features.draws_by_stream:
         return features.for_instances(len(seeds)).draw(seeds, start, batch, shared_mask)
     fresh = streams.bits(seeds, torch.tensor([start // batch]))[:, 0]
     x = features.sample(batch, fresh if generator is None else generator, len(seeds))
@@ -158,41 +122,55 @@ def examples(
     return x
 
 
-def compiled_step(model: ToyModel, features: Features, target: Callable | None) -> Callable | None:
+def aim(model: ToyModel, x: Tensor, target: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """What the output should be for x: target(x), or what the model is asked to compute."""
+    return (model.target if target is None else target)(x)
+
+
+def compiled_step(model: ToyModel, features: Features, target: Callable | None) -> Callable[..., Kernel] | None:
     """The compiled sampled loss of this model on these data, if there is one and it is the faster way.
 
     The one place where it is looked up, by exact classes: a subclass may compute or draw something else.
     """
-    if target is not None or has_own_sampler(features) or "draw" in vars(features) or "forward" in vars(model):
+    if target is not None or not (features.draws_by_stream and model.unaltered):
         return None
     first = next(model.parameters())
     small = first[0].numel() <= COMPILED_UP_TO and first.dtype == torch.float32 and first.device.type == "cpu"
     return COMPILED_STEPS.get((type(model), type(features), features.signed)) if small else None
 
 
-def _tied_step(relu: bool, one_bit: bool, one_mask: bool) -> Callable:
-    """Step of LinearModel and ReLUModel. one_bit: all features share theirs. one_mask: a sampler with shared masks."""
-
-    def step(W, b, p, importance, seeds, start, batch, shared_mask):
-        settings = p, importance, seeds, start, batch, relu, one_bit, one_mask or shared_mask
-        return sampled_loss_and_gradient(W, b, *settings)
-
-    return step
+def _tied(model: ToyModel, arrays: tuple, start: int, batch: int, shared_mask: bool, one_bit: bool, one_mask: bool):
+    settings = *arrays, start, batch, type(model) is ReLUModel, one_bit, one_mask or shared_mask
+    return Kernel(batches.sampled, settings, cost=batch * (2.0 * model.n_hidden + 3.0) * model.n_features)
 
 
-# (class of model, class of features, signed): step(*parameters, p [instance, feature], importance, seeds
-# [instance] as uint64, start, batch, shared_mask), all arrays, gives the loss [instance], weighted_mse on
-# features.draw(seeds, start, ...), and its gradient by each parameter.
-COMPILED_STEPS: dict[tuple, Callable] = {
-    (kind, data, False): _tied_step(kind is ReLUModel, *shared)
+def _hidden(model: ToyModel, arrays: tuple, start: int, batch: int, shared_mask: bool, signed: bool):
+    settings = *arrays, start, batch, signed, *HIDDEN[type(model)](model)
+    cost = batch * model.n_hidden * model.n_features
+    return Kernel(hidden.on_fresh_rows, settings, cost=cost, names=_names(model))
+
+
+def _names(model: ToyModel) -> tuple[str, ...]:
+    return tuple(name for name, _ in model.named_parameters())
+
+
+# exact class of models with a hidden ReLU -> are they tied, do they have hidden biases, is their target |x|
+HIDDEN: dict[type[ToyModel], Callable[[ToyModel], tuple[bool, bool, bool]]] = {
+    ReLUHiddenModel: lambda model: (True, model.c is not None, False),
+    AbsoluteValueModel: lambda model: (False, False, True),
+}
+# (class of model, class of features, signed) -> Kernel of the loss on the next batch, from the model, the arrays
+# (p [instance, feature], importance, seeds as uint64), start, batch, shared_mask
+COMPILED_STEPS: dict[tuple, Callable[..., Kernel]] = {
+    (kind, data, False): partial(_tied, one_bit=one_bit, one_mask=one_mask)
     for kind in (LinearModel, ReLUModel)
-    for data, *shared in (
+    for data, one_bit, one_mask in (
         (SparseFeatures, False, False),
         (SharedByExample, True, False),
         (SharedByBatch, False, True),
         (SharedByBoth, True, True),
     )
-}
+} | {(kind, SparseFeatures, signed): partial(_hidden, signed=signed) for kind in HIDDEN for signed in (False, True)}
 
 
 @dataclass
@@ -208,14 +186,14 @@ class PopulationLoss:
     terms: int = 32
 
     def __post_init__(self) -> None:
-        count("terms", self.terms)
+        count("terms", self.terms, least=0)
         self._read_for = None, None, ()  # features, importance, sizes of the model
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         exact = exact_loss(model, self.features)
         return exact(model, *self._task(model), self.terms, None)
 
-    def next_kernel(self, model: ToyModel) -> Kernel | None:
+    def kernel(self, model: ToyModel) -> Kernel | None:
         """The loss as a compiled loop, if there is one for these classes: see population.exact_kernel."""
         exact_loss(model, self.features)
         return exact_kernel(model, self.features, self._task(model), self.terms)
@@ -230,37 +208,111 @@ class PopulationLoss:
         return self._read
 
 
-def next_kernel(objective: Callable[[ToyModel], Tensor], model: ToyModel) -> Kernel | None:
+@dataclass
+class StratifiedLoss:
+    """Objective: weighted_mse on one weighted sample, the same at every call and for every start (see samples.py).
+
+    For models that have no exact loss. It has a gradient, so that it can be trained on and minimised.
+    features: the data of n tasks; serves models with any multiple of n instances, instance = start * n + task.
+    importance: [feature], [task, feature] or [instance, feature]. rows: about as many for each task. seed: another one
+    gives another sample, and two give an estimate of the error. target: what the output should be, a function of x
+    (None: what the model is asked to compute). Returns float64 [instance].
+    Raises ValueError if the sizes of the model do not fit.
+    """
+
+    features: Features
+    importance: Tensor
+    rows: int = 16_384
+    seed: int = 0
+    target: Callable[[Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        count("rows", self.rows)
+        self._sample = None
+
+    @property
+    def sample(self) -> samples.Sample:
+        """The rows of each task, and their weights."""
+        if self._sample is None:
+            self._sample = samples.of_tasks(self.features, self.rows, self.seed)
+        return self._sample
+
+    def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
+        kernel = self.kernel(model)
+        if kernel is not None:
+            return kernel.differentiable(model)
+        task, importance = self._task(model)
+        x, weight = map(torch.from_numpy, self.sample.rows)
+        like = next(model.parameters())
+        total = torch.zeros(model.n_instances, dtype=torch.float64)
+        block = max(1, BLOCK_ENTRIES // (model.n_instances * model.n_features))
+        for first in range(0, x.shape[1], block):
+            rows = slice(first, first + block)
+            here, mass = x[task, rows].to(like), weight[task, rows].to(like)
+            error = (aim(model, here, self.target) - model(here)).square()
+            total = total + (importance.to(like)[:, None] * error * mass[..., None]).sum((1, 2)).double().cpu()
+        return total
+
+    def kernel(self, model: ToyModel) -> Kernel | None:
+        """The loss as a compiled loop, if there is one for this class of models."""
+        task, importance = self._task(model)
+        kind = HIDDEN.get(type(model))
+        if kind is None or self.target is not None or not model.unaltered or model.b.device.type != "cpu":
+            return None
+        x, weight = self.sample
+        settings = x, weight, task.numpy(), importance.float().numpy(), *kind(model)
+        cost = 0.5 * weight[0].size * model.n_hidden * model.n_features
+        return Kernel(hidden.on_rows, settings, torch.float64, cost, names=_names(model))
+
+    def _task(self, model: ToyModel) -> tuple[Int64[Tensor, " instance"], Float64[Tensor, "instance feature"]]:
+        """Which task's rows each instance sees, and its importances."""
+        n, tasks = model.n_instances, self.features.n_instances
+        require(
+            model.n_features == self.features.n_features, "n_features", model.n_features, f"{self.features.n_features}"
+        )
+        require(n % tasks == 0, "number of instances", n, f"a multiple of {tasks}, as the features have")
+        weights = torch.as_tensor(self.importance, dtype=torch.float64)
+        weights = weights.repeat(n // tasks, 1) if weights.ndim == 2 and len(weights) == tasks else weights
+        weights = importance_tensor(weights, model.n_features, n, weights)
+        return torch.arange(n) % tasks, weights.contiguous()
+
+
+def objective_for(
+    model: ToyModel,
+    features: Features | Objective,
+    importance: Tensor | None,
+    terms: int = 32,
+    rows: int = 16_384,
+    seed: int = 0,
+) -> Objective:
+    """What a model is minimised on: the exact loss where there is one, else the loss on one weighted sample.
+
+    features: the data of n tasks, for any multiple of n instances, instance = start * n + task; importance [feature],
+    [task, feature] or [instance, feature]. Or features is an objective, which is then the answer, and importance None.
+    """
+    if importance is None:
+        require(callable(features), "features", features, "features with an importance, or an objective")
+        return features
+    if has_exact_loss(model, features):
+        return PopulationLoss(*stacked(features, importance, model.n_instances), terms)
+    return StratifiedLoss(features, importance, rows, seed)
+
+
+def stacked(features: Features, importance: Tensor, instances: int) -> tuple[Features, Tensor]:
+    """Features and importance of n tasks, repeated for a multiple of n instances."""
+    tasks, weights = features.n_instances, torch.as_tensor(importance)
+    if tasks in (1, instances) or instances % tasks:
+        return features, weights
+    times = instances // tasks
+    return features.repeat(times), weights.repeat(times, 1) if weights.ndim == 2 and len(weights) == tasks else weights
+
+
+def kernel_of(objective: Objective, model: ToyModel) -> Kernel | None:
     """The compiled loop behind the next call of objective(model), if there is one.
 
-    By exact class, like all that is compiled: a subclass of an objective may compute something else.
+    A class that changes how an objective is called may compute something else than the loop of its parent.
     """
-    return objective.next_kernel(model) if type(objective) in (PopulationLoss, SampledLoss) else None
-
-
-def noise_scale(
-    model: ToyModel,
-    features: Features,
-    importance: Shaped[Tensor, " feature"],
-    examples: int,
-    generator: streams.Source,
-) -> Float64[Tensor, " instance"]:
-    """Gradient noise scale V₁/‖∇L‖² [instance] of models of one task (McCandlish et al., 2018), at their weights.
-
-    V₁ is the variance of the gradient of a single example, summed over all parameters, estimated from `examples` (at
-    least 2) of them; ∇L the gradient of the exact loss. A batch of this size has as much noise as gradient.
-    generator: of the examples. Raises ValueError for features of several tasks and as the two losses do.
-    """
-    count("examples", examples, least=2)
-    require(features.n_instances == 1, "tasks of features", features.n_instances, "1")
-    copies = model.select(torch.arange(model.n_instances).repeat(examples))
-    single = _gradient(SampledLoss(features, importance, 1, generator=generator), copies)
-    exact = _gradient(PopulationLoss(features, importance), model)
-    variance = single.view(examples, model.n_instances, -1).var(0).sum(-1)
-    return variance / exact.square().sum(-1)
-
-
-def _gradient(objective: Callable[[ToyModel], Tensor], model: ToyModel) -> Float64[Tensor, "instance entry"]:
-    """Gradients of an objective by all parameters of each instance, in one row."""
-    parts = torch.autograd.grad(objective(model).sum(), list(model.parameters()))
-    return torch.cat([part.flatten(1) for part in parts], 1).double()
+    homes = [
+        next((kind for kind in type(objective).__mro__ if name in vars(kind)), None) for name in ("__call__", "kernel")
+    ]
+    return objective.kernel(model) if homes[0] is homes[1] and homes[1] is not None else None

@@ -1,11 +1,14 @@
-"""What x̂ is: h = Wx, x̂ = act(Wᵀh + b) (paper, section 2), and with neurons; many models along an instance axis."""
+"""What x̂ is: h = Wx, x̂ = activation(Wᵀh + b) (paper, section 2), and models whose h is a layer of neurons.
+
+Many models are stacked along an instance axis.
+"""
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from toymodels import streams
@@ -14,16 +17,33 @@ from toymodels.checks import count, require
 Batch = Float[Tensor, "instance batch feature"]
 
 
+def identity(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """x itself."""
+    return x
+
+
 class ToyModel(nn.Module):
     """A stack of models that maps x [instance, batch, feature] to outputs of the same shape.
 
-    Here with the parameters of a tied model: W [instance, hidden, feature] (columns W_i are feature directions) and
-    b [instance, feature]. A class with others overrides __init__, n_hidden and n_features (n_instances, if it has no
-    b), and from_weights if wanted; all parameters have the instance as first axis: select and stack_models carry each.
-    Matrices start Xavier-normal per model, std √(2 / (rows + columns)), however many are stacked; biases at 0.
+    This class is a tied model, x̂ = activation(WᵀWx + b), with W [instance, hidden, feature], whose columns W_i are
+    feature directions, and b [instance, feature]. A subclass with another activation, a function of each entry, names
+    it:
+
+        class GELUModel(ToyModel):
+            activation = staticmethod(torch.nn.functional.gelu)
+
+    A subclass may also override `hidden` or `pre_activation`. One with other parameters overrides __init__, n_hidden
+    and n_features (n_instances, if it has no b), and from_weights if wanted. All parameters have the instance as first
+    axis; select and stack_models carry each of them.
+    `target` is what the outputs are asked to be, a function of x.
+    Matrices start Xavier-normal in each model, with standard deviation √(2 / (rows + columns)) however many models are
+    stacked; biases start at 0.
     generator: a torch.Generator, or an int64 tensor of seeds, one per instance.
     Raises ValueError if a size is below 1; a call does for x of another shape.
     """
+
+    activation: Callable[[Tensor], Tensor] = staticmethod(identity)
+    target: Callable[[Tensor], Tensor] = staticmethod(identity)
 
     def __init__(
         self,
@@ -79,39 +99,73 @@ class ToyModel(nn.Module):
             other._parameters[name] = nn.Parameter(values[name].detach().clone())
         return other
 
+    def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
+        """Draw the weights of one random feature of each instance afresh, in place, entries of variance 1/n_hidden.
+
+        seeds: of the feature and its weights. A class with other matrices than W overrides it.
+        """
+        self._redraw(seeds, self.W)
+
+    def _redraw(self, seeds: Int64[Tensor, " instance"], *matrices: Tensor) -> None:
+        """New columns of one random feature in matrices [instance, hidden, feature], which may be views."""
+        feature = (streams.uniform(seeds, 0, 1)[:, 0] * self.n_features).long()
+        for k, matrix in enumerate(matrices):
+            fresh = streams.normal(seeds, 1 + k * self.n_hidden, self.n_hidden) / self.n_hidden**0.5
+            matrix.data[torch.arange(len(seeds)), :, feature] = fresh.to(matrix)
+
     def __call__(self, x: Tensor) -> Batch:
         expected = f"shape [{self.n_instances}, batch, {self.n_features}]"
         fits = isinstance(x, Tensor) and x.ndim == 3 and x[:, 0:1].shape[::2] == (self.n_instances, self.n_features)
         require(fits, "x", f"of shape {tuple(getattr(x, 'shape', ()))}", expected)
         return super().__call__(x)
 
+    def hidden(self, x: Batch) -> Float[Tensor, "instance batch hidden"]:
+        """h = Wx for x [instance, batch, feature]."""
+        return torch.bmm(x, self.W.mT)
+
     def pre_activation(self, x: Batch) -> Batch:
-        """WᵀWx + b for x [instance, batch, feature], same shape."""
-        return torch.baddbmm(self.b.unsqueeze(1), torch.bmm(x, self.W.mT), self.W)
+        """Wᵀh + b for x [instance, batch, feature], same shape."""
+        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W)
+
+    def forward(self, x: Batch) -> Batch:
+        """x̂ for x, both [instance, batch, feature]."""
+        return self.activation(self.pre_activation(x))
+
+    @property
+    def unaltered(self) -> bool:
+        """Does this object compute what its class says? No, if one of its functions was set for it alone."""
+        return vars(self).keys().isdisjoint(FUNCTIONS)
+
+    @property
+    def linearly_tied(self) -> bool:
+        """Is x̂ = activation(WᵀWx + b)? A subclass that overrides how x̂ comes about is not said to be."""
+        same = (
+            getattr(type(self), name) is getattr(ToyModel, name) for name in ("hidden", "pre_activation", "forward")
+        )
+        return self.unaltered and all(same)
+
+
+LINEARLY_TIED = "a model with x̂ = activation(WᵀWx + b), such as LinearModel or ReLUModel"  # in error messages
+FUNCTIONS = "activation", "target", "hidden", "pre_activation", "forward"
 
 
 class LinearModel(ToyModel):
     """x̂ = WᵀWx + b."""
 
-    def forward(self, x: Batch) -> Batch:
-        """x̂ for x, both [instance, batch, feature]."""
-        return self.pre_activation(x)
-
 
 class ReLUModel(ToyModel):
     """x̂ = ReLU(WᵀWx + b)."""
 
-    def forward(self, x: Batch) -> Batch:
-        """x̂ for x, both [instance, batch, feature]."""
-        return self.pre_activation(x).relu()
+    activation = staticmethod(torch.relu)
 
 
 class ReLUHiddenModel(ToyModel):
-    """x̂ = ReLU(Wᵀ ReLU(Wx) + b): hidden neurons, tied (paper, section 7). No exact loss: train on SampledLoss.
+    """x̂ = ReLU(Wᵀ ReLU(Wx) + b), with hidden neurons and tied weights (paper, section 7). It has no exact loss.
 
-    hidden_bias: x̂ = ReLU(Wᵀ ReLU(Wx + c) + b) with c [instance, hidden], which starts at 0; else c is None.
+    hidden_bias: x̂ = ReLU(Wᵀ ReLU(Wx + c) + b) with c [instance, hidden], which starts at 0; otherwise c is None.
     """
 
+    activation = staticmethod(torch.relu)
     c: nn.Parameter | None
 
     def __init__(
@@ -150,19 +204,18 @@ class ReLUHiddenModel(ToyModel):
 
     def hidden(self, x: Batch) -> Float[Tensor, "instance batch hidden"]:
         """Activations ReLU(Wx + c) of the neurons."""
-        h = torch.bmm(x, self.W.mT)
+        h = super().hidden(x)
         return (h if self.c is None else h + self.c.unsqueeze(1)).relu()
-
-    def forward(self, x: Batch) -> Batch:
-        """x̂ for x, both [instance, batch, feature]."""
-        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W).relu()
 
 
 class AbsoluteValueModel(ToyModel):
-    """y = ReLU(W2 ReLU(W1 x) + b), which is to compute |x| (paper, section 8). No exact loss: train on SampledLoss.
+    """y = ReLU(W2 ReLU(W1 x) + b), which is to compute |x| (paper, section 8). It has no exact loss.
 
     W1 [instance, hidden, feature], W2 [instance, feature, hidden], b [instance, feature].
     """
+
+    activation = staticmethod(torch.relu)
+    target = staticmethod(torch.abs)
 
     def __init__(
         self,
@@ -196,6 +249,10 @@ class AbsoluteValueModel(ToyModel):
         tied = super().from_weights(W1, b)  # checks b
         return _of(cls, W1=W1, W2=W2.to(W1), b=tied.b)
 
+    def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
+        """Draw the weights of one random feature of each instance afresh, those into the neurons and those out."""
+        self._redraw(seeds, self.W1, self.W2.mT)
+
     @property
     def n_hidden(self) -> int:
         return self.W1.shape[1]
@@ -208,9 +265,9 @@ class AbsoluteValueModel(ToyModel):
         """Activations ReLU(W1 x) of the neurons."""
         return torch.bmm(x, self.W1.mT).relu()
 
-    def forward(self, x: Batch) -> Batch:
-        """y for x, both [instance, batch, feature]."""
-        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W2.mT).relu()
+    def pre_activation(self, x: Batch) -> Batch:
+        """W2 h + b for x [instance, batch, feature], same shape."""
+        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W2.mT)
 
 
 def stack_models(models: Sequence[ToyModel]) -> ToyModel:

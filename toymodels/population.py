@@ -1,8 +1,9 @@
 r"""The exact expected loss L = E_x Σ_i I_i (x_i - x̂_i)², without sampling.
 
-**Linear model.** x̂ - x = (G - 1)x + b with G = WᵀW, so first and second moments of x are enough.
+**Linear model.** x̂ - x = (G - 1)x + b with G = WᵀW, so first and second moments of x are enough, for any values.
 
-**ReLU model.** Features are independent, so output i sees x only through x_i and s = Σ_{j≠i} G_ij x_j:
+**ReLU model.** A feature that is on is uniform on [0, 1]. Features are independent, so output i sees x only through
+x_i and s = Σ_{j≠i} G_ij x_j:
 L = Σ_i I_i E[g_i(b_i + s)] with g(u) = (1-p) ReLU(u)² + p ∫₀¹ (x - ReLU(Gx + u))² dx  (p = p_i, G = G_ii).
 g is a cubic spline: with r = clamp(1 + u/G, 0, 1), the part of x_i's range in which the ReLU is on,
     g(u) = p (1/3 - G r² + G(1+G) r³/3) + ReLU(u)² - p (1-G) ReLU(u).
@@ -28,16 +29,18 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from toymodels.checks import count, finite_weights, importance_tensor, require
-from toymodels.data import Features, law, law_is_known
+from toymodels.data import UNIFORM, Features, Values, has_law, law
 from toymodels.engine import mixture, series
 from toymodels.engine.kernel import Kernel
 from toymodels.models import LinearModel, ReLUModel, ToyModel
 
+NO_FRAMES = np.empty((0, 0, 0, 4))
 TERMS = 512  # at most 1e-5 relative error wherever the tests look, usually under 1e-6
 
 
@@ -56,7 +59,8 @@ def population_loss(
     derivatives only; default on the CPU) or plain PyTorch. Where no more than six features are ever on in a state, the
     compiled kernel needs no series and has no error but rounding.
     Raises ValueError for weights that are not finite, a class of model without an exact loss, features whose law is not
-    known (see data.law) or not covered (ReLUModel: signed ones), and shapes that disagree.
+    known or whose values the loss is not derived for (ReLUModel: others than uniform ones on [0, 1]), and shapes that
+    disagree.
     """
     finite_weights(model)
     return unchecked_population_loss(model, features, importance, count("terms", terms), compiled)
@@ -79,33 +83,50 @@ def law_and_importance(
 ) -> tuple[Float64[Tensor, "instance state"], Float64[Tensor, "instance state feature"], Float64[Tensor, "..."]]:
     """chance, density and importance [instance, feature] for a model, on its device; ValueError if they disagree."""
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
-    chance, density = law(features, model.n_instances)
-    weights = importance_tensor(importance, model.n_features, model.n_instances, density)
-    chance, density, weights = (values.to(model.b.device).contiguous() for values in (chance, density, weights))
+    known = law(features, model.n_instances)
+    weights = importance_tensor(importance, model.n_features, model.n_instances, known.density.double())
+    arrays = known.chance, known.density, weights
+    chance, density, weights = (values.double().to(model.b.device).contiguous() for values in arrays)
     return chance, density, weights
 
 
 def exact_loss(model: ToyModel, features: Features) -> Callable:
-    """The exact loss of the model's class; ValueError for a class that has none, so that none passes for another."""
-    name = f"{type(model).__name__} of {'signed ' * features.signed}features"
-    known = sorted(f"{kind.__name__} of {'signed ' * signed}features" for kind, signed in EXACT_LOSSES)
+    """The exact loss of the model's class for these features: loss [instance] from (model, *law_and_importance, terms,
+    compiled).
+
+    Raises ValueError for features whose law is not known, and for a class or values that it is not derived for, so that
+    none passes for another.
+    """
+    values = law(features, features.n_instances).values
+    exact = _derived_for(EXACT_LOSSES, model, values)
+    known = sorted(f"{kind.__name__} with features {_named(some)}" for kind, some in EXACT_LOSSES)
     allowed = f"{known}; otherwise train on SampledLoss, or derive the loss (CONTRIBUTING.md, An exact loss)"
-    require((type(model), features.signed) in EXACT_LOSSES, "model", name, allowed)
-    return EXACT_LOSSES[type(model), features.signed]
+    require(exact is not None, "model", f"{type(model).__name__} with features {_named(values)}", allowed)
+    return partial(exact, values=values)
 
 
 def has_exact_loss(model: ToyModel, features: Features) -> bool:
     """Does population_loss know this class of models, and the law of these features?"""
-    return (type(model), features.signed) in EXACT_LOSSES and law_is_known(features)
+    return has_law(features) and _derived_for(EXACT_LOSSES, model, features.law().values) is not None
 
 
-def _linear(model, chance, density, weights, terms, compiled, signed=False):
+def _named(values: Values | None) -> str:
+    return "of any values" if values is None else f"of values {values.name}"
+
+
+def _derived_for(table: dict, model: ToyModel, values: Values) -> Callable | None:
+    """The entry of EXACT_LOSSES or EXACT_KERNELS for this model, if it computes what its class says, and values."""
+    kind = type(model)
+    return table.get((kind, values), table.get((kind, None))) if model.unaltered else None
+
+
+def _linear(model, chance, density, weights, terms, compiled, values):
     W, b = model.W.double(), model.b.double()
-    losses = linear_output_losses(W[:, None], b[:, None], density, signed)
+    losses = linear_output_losses(W[:, None], b[:, None], density, values)
     return (chance * (weights[:, None] * losses).sum(-1)).sum(-1)
 
 
-def _relu(model, chance, density, weights, terms, compiled):
+def _relu(model, chance, density, weights, terms, compiled, values):
     if compiled if compiled is not None else _fits_kernel(model, chance, density, weights):
         return _relu_kernel(chance, density, weights, terms).differentiable(model)
     W, b = model.W.double(), model.b.double()
@@ -118,39 +139,53 @@ def _fits_kernel(model: ToyModel, *task: Tensor) -> bool:
     return model.b.device.type == "cpu" and not any(values.requires_grad for values in task)
 
 
-def _relu_kernel(chance, density, weights, terms):
-    arrays = (values.detach().numpy() for values in (chance, density, weights))
-    return Kernel(mixture.relu_loss_and_gradient, (*arrays, terms), torch.float64)
+def _relu_kernel(chance, density, weights, terms, values=UNIFORM):
+    chance, density, weights = (array.detach().numpy() for array in (chance, density, weights))
+    loop = mixture.loop_for(density, terms)
+    n, states = density.shape[-1], density.shape[1]
+    frame_shape = None if loop is mixture.by_closed_form or n <= 2 else (len(density), states, n, 4)
+    settings = chance, density, weights, 0.0, values.mean, values.square, terms, NO_FRAMES
+    return Kernel(loop, settings, torch.float64, states * (300.0 + 20.0 * n**3), frame_shape)
 
 
-# exact class of the model, are features signed: loss [instance] from (model, chance [instance, state],
-# density [instance, state, feature], importance [instance, feature], terms, compiled)
-EXACT_LOSSES: dict[tuple[type[ToyModel], bool], Callable] = {
-    (LinearModel, False): _linear,
-    (LinearModel, True): partial(_linear, signed=True),
-    (ReLUModel, False): _relu,
+def _linear_kernel(chance, density, weights, terms, values):
+    arrays = (array.detach().numpy() for array in (chance, density, weights))
+    settings = *arrays, -math.inf, values.mean, values.square, terms, NO_FRAMES
+    cost = density.shape[1] * (100.0 + 5.0 * density.shape[2] ** 3)
+    return Kernel(mixture.by_moments, settings, torch.float64, cost)
+
+
+# exact class of the model, and values of the features that are on (None: any): the loss [instance] from (model, chance
+# [instance, state], density [instance, state, feature], importance [instance, feature], terms, compiled, values)
+EXACT_LOSSES: dict[tuple[type[ToyModel], Values | None], Callable] = {
+    (LinearModel, None): _linear,
+    (ReLUModel, UNIFORM): _relu,
 }
-# those that are compiled: Kernel from (chance, density, importance, terms)
-EXACT_KERNELS: dict[tuple[type[ToyModel], bool], Callable[..., Kernel]] = {(ReLUModel, False): _relu_kernel}
+# those that are compiled: Kernel from (chance, density, importance, terms, values)
+EXACT_KERNELS: dict[tuple[type[ToyModel], Values | None], Callable[..., Kernel]] = {
+    (LinearModel, None): _linear_kernel,
+    (ReLUModel, UNIFORM): _relu_kernel,
+}
 
 
 def exact_kernel(model: ToyModel, features: Features, task: tuple[Tensor, Tensor, Tensor], terms: int) -> Kernel | None:
     """The compiled exact loss of a model of this class, if there is one. task: its law_and_importance."""
-    make = EXACT_KERNELS.get((type(model), features.signed))
-    return make(*task, terms) if make and _fits_kernel(model, *task) else None
+    values = law(features, features.n_instances).values
+    make = _derived_for(EXACT_KERNELS, model, values)
+    return make(*task, terms, values) if make and _fits_kernel(model, *task) else None
 
 
 def linear_output_losses(
     W: Float[Tensor, "*#row hidden feature"],
     b: Float[Tensor, "*#row feature"],
     p: Float[Tensor, "*#row feature"],
-    signed: bool = False,
+    values: Values = UNIFORM,
 ) -> Float[Tensor, "*row feature"]:
-    """E (x_i - x̂_i)² of the linear model, from the moments of x: p/2 (0 if signed) and p/3."""
+    """E (x_i - x̂_i)² of the linear model, from the first two moments of x: p E[v] and p E[v²] for values v."""
     A = W.mT @ W - torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
-    first = torch.zeros_like(p) if signed else p / 2
+    first = p * values.mean
     mean = (A @ first.unsqueeze(-1)).squeeze(-1) + b
-    variance = (A.square() @ (p / 3 - first.square()).unsqueeze(-1)).squeeze(-1)
+    variance = (A.square() @ (p * values.square - first.square()).unsqueeze(-1)).squeeze(-1)
     return mean.square() + variance
 
 

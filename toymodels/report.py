@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,25 +14,51 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from toymodels.checks import require
+from toymodels.intervals import Share, with_interval
 
-ROOT = Path(__file__).resolve().parents[1]
+Value = TypeVar("Value")
+
 STYLE = "toymodels.toymodels"  # plt.style.use(STYLE)
+EMBEDDED_DPI = 200  # of figures inside notebooks: as many pixels as the saved PNG files have
 
 
 def use_style() -> None:
-    """Use the style sheet of this package, as a Report does by itself."""
+    """Use the style sheet of this package, as a Report does by itself, with larger figures inside notebooks."""
     plt.style.use(STYLE)
+    if "inline" in plt.get_backend():
+        plt.rcParams["figure.dpi"] = EMBEDDED_DPI
 
 
 def smoke() -> bool:
     """True under TOYMODELS_SMOKE=1: notebooks shrink their grids and steps, and write outside figures/."""
+    return _asks_for_smoke()
+
+
+def _asks_for_smoke() -> bool:
     return os.environ.get("TOYMODELS_SMOKE") == "1"
 
 
+def size(full: Value, smoke: Value) -> Value:
+    """full, or smoke where the environment asks for smoke size: size(full=200, smoke=10)."""
+    return smoke if _asks_for_smoke() else full
+
+
+def root() -> Path:
+    """The nearest folder, from the current one upwards, that holds pyproject.toml and figures/: the repository.
+
+    Raises ValueError if there is none.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").is_file() and (folder / "figures").is_dir():
+            return folder
+    raise ValueError(f"current folder is {here}; allowed: one inside a repository with pyproject.toml and figures/")
+
+
 def figures_folder() -> Path:
-    """figures/ of the repository; under smoke() a scratch folder (TOYMODELS_SCRATCH, or a fresh one)."""
+    """figures/ of the repository, see root; under smoke() a scratch folder (TOYMODELS_SCRATCH, or a fresh one)."""
     if not smoke():
-        return ROOT / "figures"
+        return root() / "figures"
     return Path(os.environ.get("TOYMODELS_SCRATCH") or tempfile.mkdtemp(prefix="toymodels-"))
 
 
@@ -45,12 +72,16 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 class Report:
-    """The figures and numbers of one notebook: report = Report("01_introduction"). Puts on the package's style."""
+    """The figures and numbers of one notebook: report = Report("01_introduction"). Uses the package's style sheet.
 
-    def __init__(self, notebook: str):
+    folder: where they are written; by default figures/ of the repository in which the notebook runs, or at smoke size a
+    scratch folder, see figures_folder. Raises ValueError if no folder is given and there is no such repository.
+    """
+
+    def __init__(self, notebook: str, folder: str | Path | None = None):
         use_style()
         self.notebook = notebook
-        self.folder = figures_folder()
+        self.folder = figures_folder() if folder is None else Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.numbers: dict[str, dict] = {}
         self.chosen: dict[str, str] = {}
@@ -68,17 +99,25 @@ class Report:
         else:
             figure.savefig(self.folder / f"{stem}.png", metadata={"Software": None})
 
-    def record(self, key: str, value: float | Tensor, tol: float, form: str = "{:g}") -> float:
+    def record(
+        self, key: str, value: float | Tensor | Share, tol: float, form: str = "{:g}", label: str | None = None
+    ) -> float:
         """Store a number that the write-up quotes, and return it.
 
+        value: a number, or a Share, whose interval is stored as well, under key_low and key_high.
         tol: absolute tolerance within which a run on another machine must find it again (0: exactly).
         form: how it is printed, a str.format pattern such as "{:.1f}" or "{:.1%}".
+        label: what it is, in words; it is then printed with the number: "Starts that arrive: 97% [93%, 99%]".
         Raises ValueError for a key recorded twice, a negative tolerance or a value that is not finite, which at smoke
         size is left out instead.
         """
-        value = self._keep(key, value, tol, form)
+        values = with_interval(key, value) if isinstance(value, Share) else {key: value}
+        numbers = [self._keep(name, number, tol, form) for name, number in values.items()]
+        if label is not None:
+            text, *ends = (_printed(number, form) for number in numbers)
+            print(f"{label}: {text}" + (f" [{', '.join(ends)}]" if ends else ""))
         self._write()
-        return value
+        return numbers[0]
 
     def record_all(
         self,
@@ -125,8 +164,7 @@ class Report:
             return value  # of too few runs
         require(math.isfinite(value), f"value of {key}", value, "a finite number")
         value = int(value) if value.is_integer() else float(f"{value:.6g}")
-        text = form.format(value).replace("-0.0%", "0.0%")
-        self.numbers[key] = {"value": value, "tol": float(f"{tol:.3g}"), "text": text}
+        self.numbers[key] = {"value": value, "tol": float(f"{tol:.3g}"), "text": _printed(value, form)}
         return value
 
     def _write(self) -> None:
@@ -151,6 +189,10 @@ def load_data(stem: str, folder: Path | None = None) -> dict[str, np.ndarray]:
     require(path.exists(), "stem", stem, f"one of {sorted(file.stem for file in path.parent.glob('*.npz'))}")
     with np.load(path, allow_pickle=False) as file:
         return dict(file)
+
+
+def _printed(value: float, form: str) -> str:
+    return form.format(value).replace("-0.0%", "0.0%")
 
 
 def _words(value: object) -> str:

@@ -25,9 +25,8 @@ from toymodels import streams
 from toymodels.checks import count, finite_weights, require
 from toymodels.data import Features, SparseFeatures
 from toymodels.minima import minimise
-from toymodels.models import LinearModel, ReLUModel, ToyModel
+from toymodels.models import LINEARLY_TIED, ReLUModel, ToyModel
 
-ACTIVATIONS = {LinearModel: lambda x: x, ReLUModel: torch.relu}  # exact classes: x̂ = activation(WᵀWx + b)
 Declared = Bool[Tensor, "instance feature"]
 CHUNK = 2**21  # entries of a working tensor: stays in cache
 
@@ -41,11 +40,12 @@ def readout_accuracy(
 ) -> Float64[Tensor, "instance feature"]:
     """How reliably output i says what input i is: float64 [instance, feature] in [0, 1].
 
-    The mean of P(|x̂_i - x_i| ≤ ε | x_i on) and P(|x̂_i| ≤ ε | x_i off, some other on). A side that cannot occur
+    This is the mean of P(|x̂_i - x_i| ≤ ε | x_i on) and P(|x̂_i| ≤ ε | x_i off, some other on). A side that cannot occur
     (p_i = 1, or no other feature) is left out; a feature that is never on (p_i = 0) has accuracy 0.
-    epsilon: in (0, 1/2). samples: inputs per side. generator: source of one seed for the inputs, which are the same for
-    every instance of the same density (None: a fixed seed).
-    Raises ValueError for settings out of range, features that are not independent and weights that are not finite.
+    model: one with x̂ = activation(WᵀWx + b). epsilon: in (0, 1/2). samples: number of inputs of each side. generator:
+    source of one seed for the inputs, which are the same for every instance of the same density (None: a fixed seed).
+    Raises ValueError for another model, settings out of range, features that are not independent and uniform on [0, 1],
+    and weights that are not finite.
     """
     _check(model, features, epsilon, samples)
     accuracy = torch.empty(model.n_instances, model.n_features, dtype=torch.float64)
@@ -76,10 +76,11 @@ def represented_features(
     generator: source of one seed for inputs and references (None: a fixed seed, so that the answer depends on model
     and data alone). credit_constant: False compares with untrained models as they are; a model that answers the mean
     of a feature can then pass for one that represents it. null: models to compare with instead, at least 1/level, one
-    an instance: other scales, other directions, networks trained on something else. The answer depends on this choice.
+    in each instance: other scales, other directions, networks trained on something else. The answer depends on this
+    choice.
     return_p_values: also give the p-values [instance, feature], each feature on its own.
-    Raises ValueError as readout_accuracy, for a level or a number of references out of range, and for a null that does
-    not fit the model.
+    Raises ValueError as readout_accuracy does, for a level or a number of references out of range, and for a null that
+    does not fit the model.
     """
     require(0 < level < 1, "level", level, "a number in (0, 1)")
     _check(model, features, epsilon, samples)
@@ -137,9 +138,9 @@ def _check(model: ToyModel, features: Features, epsilon: float, samples: int) ->
     require(0 < epsilon < 0.5, "epsilon", epsilon, "a number in (0, 1/2)")
     count("samples", samples)
     finite_weights(model)
-    require(type(model) in ACTIVATIONS, "model", type(model).__name__, "LinearModel or ReLUModel")
+    require(model.linearly_tied, "model", type(model).__name__, LINEARLY_TIED)
     require(model.n_features == features.n_features, "n_features", model.n_features, f"{features.n_features}")
-    independent = type(features) is SparseFeatures and not features.signed
+    independent = type(features) is SparseFeatures and not features.signed and features.draws_by_stream
     require(independent, "features", repr(features), "SparseFeatures, not signed")
 
 
@@ -148,8 +149,10 @@ def _seed(generator: streams.Source | None) -> Int64[Tensor, "1"]:
 
 
 class Inputs(NamedTuple):
-    """What one density is tested on: inputs [sample, feature], such inputs given that they are not all zero,
-    the weight [sample, feature] of the latter in the off side (some other feature is on), which sides occur [feature].
+    """What models of one density are tested on.
+
+    plain: inputs. crowded: inputs given that not all features are off. off_weight: the weight of crowded inputs where
+    x_i is off, which is 0 unless some other feature is on. has_on, has_off: whether these cases occur for a feature.
     """
 
     plain: Float[Tensor, "sample feature"]
@@ -162,7 +165,10 @@ class Inputs(NamedTuple):
 def _inputs_by_density(
     model: ToyModel, features: Features, samples: int, seed: Int64[Tensor, "1"]
 ) -> Iterator[tuple[Tensor, Inputs]]:
-    """Index of the instances that share a density, and its inputs, the same whichever other densities there are."""
+    """For each density the index of the instances that have it, and its inputs.
+
+    The inputs of a density do not depend on which other densities there are.
+    """
     density, which = torch.unique(features.for_instances(model.n_instances).density.cpu(), dim=0, return_inverse=True)
     for k, p in enumerate(density):
         n = len(p)
@@ -186,15 +192,14 @@ def _accuracy(model: ToyModel, inputs: Inputs, epsilon: float) -> Float64[Tensor
     plain, crowded, off_weight = (tensor.to(W.device) for tensor in inputs[:3])
     samples = len(plain)
     value = ((torch.arange(samples, device=W.device) + 0.5) / samples)[:, None]  # x_i evenly over [0, 1]: no noise
-    activation = ACTIVATIONS[type(model)]
     hit, silent = torch.empty_like(b), torch.empty_like(b)
     block = max(1, CHUNK // plain.numel())
     for rows in torch.arange(len(W)).split(block):
         part, bias = W[rows], b[rows].unsqueeze(1)
         gain = part.square().sum(1, keepdim=True)  # G_ii: what x_i itself adds to output i
         others_on, others_off = ((x @ part.mT) @ part + bias - gain * x for x in (plain, crowded))
-        hit[rows] = (activation(others_on + gain * value) - value).abs().le(epsilon).float().mean(1)
-        silent[rows] = (activation(others_off).abs().le(epsilon) * off_weight).sum(1)
+        hit[rows] = (model.activation(others_on + gain * value) - value).abs().le(epsilon).float().mean(1)
+        silent[rows] = (model.activation(others_off).abs().le(epsilon) * off_weight).sum(1)
     return _both_sides(hit.double().cpu(), silent.double().cpu(), inputs)
 
 

@@ -9,10 +9,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
+from toymodels import streams
 from toymodels.checks import count, require
+from toymodels.data import Features, SparseFeatures
 from toymodels.engine.hidden import ROWS
 
 SETS_UP_TO = 200_000  # sets of active features that are numbered; above, a set is drawn by ranks of n coordinates
@@ -20,21 +22,50 @@ FEWEST = 64  # rows of a stratum
 
 
 class Sample(NamedTuple):
-    """Rows x [block, feature, ROWS] and their weights [block, ROWS], which sum to one (padding has weight 0)."""
+    """Rows x [task, block, feature, ROWS] and weights [task, block, ROWS], which sum to one (padding has weight 0)."""
 
     x: NDArray[np.float32]
     weight: NDArray[np.float32]
 
     @property
-    def rows(self) -> NDArray[np.float32]:
-        """x as [row, feature]."""
-        return self.x.transpose(0, 2, 1).reshape(-1, self.x.shape[1])
+    def rows(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """x as [task, row, feature], and the weights as [task, row]."""
+        tasks, _, n, _ = self.x.shape
+        return self.x.swapaxes(2, 3).reshape(tasks, -1, n), self.weight.reshape(tasks, -1)
 
 
-def stratified(n_features: int, density: float, rows: int, seed: int, signed: bool = False) -> Sample:
-    """About `rows` weighted rows of SparseFeatures with one density p in (0, 1]; values on [0, 1], signed: [-1, 1].
+def of_tasks(features: Features, rows: int, seed: int) -> Sample:
+    """About `rows` weighted rows of each instance of features.
 
-    Another seed is another scramble: estimates from several are independent, and give a standard error.
+    They are stratified where all features of an instance are independent and have one density; else they are drawn as
+    the features are, from streams of their own, and all weigh the same.
+    """
+    p = features.density
+    if type(features) is SparseFeatures and features.draws_by_stream and bool((p == p[:, :1]).all()):
+        parts = [stratified(features.n_features, one, rows, seed, features.signed) for one in p[:, 0].tolist()]
+    else:
+        seeds = streams.derived_seeds(seed, torch.arange(features.n_instances))
+        x = features.sample(rows, seeds, features.n_instances).float().numpy()
+        parts = [(one, np.full(rows, 1.0 / rows)) for one in x]
+    longest = max(len(x) for x, _ in parts)
+    return _in_blocks(parts, longest + -longest % ROWS)
+
+
+def _in_blocks(parts: list[tuple[NDArray, NDArray]], length: int) -> Sample:
+    """Rows [row, feature] and weights [row] of each task, padded to one length and cut into blocks."""
+    x = np.stack([np.pad(x, ((0, length - len(x)), (0, 0))) for x, _ in parts]).astype(np.float32)
+    weight = np.stack([np.pad(weight / weight.sum(), (0, length - len(weight))) for _, weight in parts])
+    x = np.ascontiguousarray(x.reshape(len(parts), -1, ROWS, x.shape[2]).swapaxes(2, 3))
+    return Sample(x, weight.astype(np.float32).reshape(len(parts), -1, ROWS))
+
+
+def stratified(
+    n_features: int, density: float, rows: int, seed: int, signed: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """About `rows` rows [row, feature] of SparseFeatures with one density p in (0, 1], and their weights [row].
+
+    Values lie on [0, 1], signed: on [-1, 1]. Another seed is another scramble: estimates
+    from several are independent, and give a standard error.
     Raises ValueError for a density outside (0, 1] or sizes below 1.
     """
     n = count("n_features", n_features)
@@ -62,13 +93,13 @@ def stratified(n_features: int, density: float, rows: int, seed: int, signed: bo
     x, weight = np.concatenate(parts), np.concatenate(weights)
     if signed:
         x = np.where(x > 0.0, 2.0 * x - 1.0, 0.0).astype(np.float32)
-    pad = -len(x) % ROWS
-    x, weight = np.pad(x, ((0, pad), (0, 0))), np.pad(weight / weight.sum(), (0, pad)).astype(np.float32)
-    return Sample(np.ascontiguousarray(x.reshape(-1, ROWS, n).transpose(0, 2, 1)), weight.reshape(-1, ROWS))
+    return x, weight
 
 
 def _active(x: NDArray[np.float32], k: int, rng: np.random.Generator) -> None:
     """Fills x [row, feature] with rows of exactly k active features."""
+    from scipy.stats import qmc  # takes a second to import
+
     size, n = x.shape
     numbered = math.comb(n, k) <= SETS_UP_TO
     points = qmc.Sobol((1 if numbered else n) + k, rng=rng).random_base2(math.ceil(math.log2(max(2, size))))[:size]

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from toymodels.branches import Setting, relax
 from toymodels.checks import in_range, require
 from toymodels.data import SparseFeatures
 from toymodels.metrics import Phase
-from toymodels.minima import Setting, relax
 from toymodels.models import ReLUModel
 
 Values = Float[Tensor, "*#cell"] | Float[np.ndarray, "*#cell"] | float  # broadcast with each other

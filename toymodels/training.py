@@ -2,9 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,26 +10,86 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from tqdm import tqdm
 
-from toymodels import chunks, streams
-from toymodels.checks import count, finite_weights, importance_tensor, positive, require
+from toymodels import streams
+from toymodels.checks import count, finite_weights, positive, require
 from toymodels.data import Features
-from toymodels.losses import FixedSampleLoss, PopulationLoss, SampledLoss, next_kernel
+from toymodels.engine import adam
+from toymodels.losses import Objective, SampledLoss, kernel_of, objective_for
 from toymodels.models import ToyModel
-from toymodels.population import TERMS, has_exact_loss
+from toymodels.population import TERMS
+from toymodels.problem import Problem
 
-Objective = Callable[[ToyModel], Tensor]
 RECORDS = 200  # points of a loss curve
-ALIGNED = (
-    16  # instances in a chunk, or a multiple: then its parameters fill whole vector registers, and rounding is the
-)
-# same in any chunk
-CHUNK = 64  # instances / ALIGNED × entries of W of a chunk of restarts()
+WEIGHT_DECAY = 1e-2  # of AdamW
+
+
+class Adam:
+    """Adam, or with a weight decay AdamW, of parameters on the CPU, by a compiled step.
+
+    torch.optim's classes do the same, but import PyTorch's compiler when the first of them is made, which takes two
+    seconds, and their steps take longer than the loss of a small model.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0):
+        self.parameters, self.lr, self.decay = (
+            [values for values in parameters if values.requires_grad],
+            lr,
+            weight_decay,
+        )
+        self.state = [np.zeros((2, values.numel()), _flat(values).dtype) for values in self.parameters]
+        self.number = 0
+
+    def step(self) -> None:
+        self.number += 1
+        for values, state in zip(self.parameters, self.state, strict=True):
+            flat = _flat(values)
+            adam.step(flat, _flat(values.grad), *state, self.number, self.lr, self.decay)
+            if not values.is_contiguous():
+                values.data.copy_(torch.from_numpy(flat).view_as(values))
+
+
+def _flat(values: Tensor) -> np.ndarray:
+    """All entries in a row; the same memory if it is contiguous."""
+    return values.detach().contiguous().view(-1).numpy()
+
+
+def _adam(parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> object:
+    """Adam where it runs, PyTorch's own on other devices and types."""
+    parameters = list(parameters)
+    if all(values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64) for values in parameters):
+        return Adam(parameters, lr, weight_decay)
+    kind = torch.optim.AdamW if weight_decay else torch.optim.Adam
+    return kind(parameters, lr, weight_decay=weight_decay, fused=True)
+
+
+class SGD:
+    """Gradient descent, with or without momentum."""
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.0):
+        self.parameters, self.lr, self.momentum = (
+            [values for values in parameters if values.requires_grad],
+            lr,
+            momentum,
+        )
+        self.velocity: list[Tensor] | None = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        moves = [values.grad for values in self.parameters]
+        if self.momentum and self.velocity is None:
+            self.velocity = moves = [values.clone() for values in moves]
+        elif self.momentum:
+            torch._foreach_mul_(self.velocity, self.momentum)
+            torch._foreach_add_(self.velocity, moves)
+            moves = self.velocity
+        torch._foreach_add_(self.parameters, moves, alpha=-self.lr)
+
 
 OPTIMIZERS: dict[str, Callable] = {
-    "adam": lambda params, lr: torch.optim.Adam(params, lr, fused=True),
-    "adamw": lambda params, lr: torch.optim.AdamW(params, lr, weight_decay=1e-2, fused=True),
-    "sgd": lambda params, lr: torch.optim.SGD(params, lr, fused=True),
-    "momentum": lambda params, lr: torch.optim.SGD(params, lr, momentum=0.9, fused=True),
+    "adam": _adam,
+    "adamw": lambda parameters, lr: _adam(parameters, lr, WEIGHT_DECAY),
+    "sgd": SGD,
+    "momentum": lambda parameters, lr: SGD(parameters, lr, 0.9),
 }
 SCHEDULES: dict[str, Callable[[float], float]] = {  # learning-rate factor against the fraction of steps done
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
@@ -65,14 +123,17 @@ def train(
     schedule: str | Callable[[float], float] = "cosine",
     snapshots: Iterable[int] = (),
     progress: bool | str = False,
+    callback: Callable[[int, ToyModel], None] | None = None,
 ) -> History:
     """Minimise objective(model) [instance] in place, every instance on its own, and return the History.
 
     steps: at least 1. lr: above 0; with cosine schedule (default) it falls to 0 at the last step.
-    optimizer: one of OPTIMIZERS, or a function of (parameters, lr). schedule: "cosine", "constant" or a function
-    of the fraction of steps done. snapshots: steps before which all parameters are copied (`steps`: after the last).
-    progress: show a tqdm bar, with this label if it is a string.
-    Gradients come from compiled loops where there are some (losses.next_kernel), and then no hook of autograd runs.
+    optimizer: one of OPTIMIZERS, or a function of (parameters, lr), torch.optim.Adam say. schedule: "cosine",
+    "constant" or a function of the fraction of steps done. snapshots: steps before which all
+    parameters are copied (`steps`: after the last).
+    progress: show a tqdm bar, with this label if it is a string. callback: called as callback(step, model) after each
+    step, to change weights in place, say, or to watch them.
+    Gradients come from compiled loops where there are some (losses.kernel_of), and then no hook of autograd runs.
     Raises ValueError for arguments out of range, weights that are not finite, an unknown optimizer or schedule.
     """
     count("steps", steps)
@@ -90,10 +151,12 @@ def train(
     for step in tqdm(range(steps), desc=label, disable=not progress, mininterval=1.0):
         if step in wanted:
             _copy(model, copies)
-        for group in opt.param_groups:
+        for group in opt.param_groups if hasattr(opt, "param_groups") else [vars(opt)]:
             group["lr"] = lr * factor(step / steps)
         loss = _differentiated(objective, model)
         opt.step()
+        if callback is not None:
+            callback(step, model)
         if step in recorded:
             losses.append(loss)
     if steps in wanted:
@@ -109,7 +172,7 @@ def train(
 def _differentiated(objective: Objective, model: ToyModel) -> Float[Tensor, " instance"]:
     """objective(model), and its gradient by the parameters in their .grad."""
     model.zero_grad()
-    kernel = next_kernel(objective, model)
+    kernel = kernel_of(objective, model)
     if kernel is not None:
         parameters = kernel.parameters(model)
         loss, *gradients = kernel(parameters)
@@ -172,138 +235,34 @@ def restarts(
     batch: int | None = None,
     init_scale: float = 1.0,
     terms: int = 32,
-    target: Callable[[Tensor], Tensor] | None = None,
-    score: Callable[[ToyModel], Tensor] | None = None,
-    store: str | Path | None = None,
-    executor: Executor | None = None,
     **settings: object,
 ) -> Restarts:
     """Train `starts` random starts for each instance of features (a task), and score them by one loss for all.
 
-    kind: the class of the models. batch: None trains on the exact PopulationLoss, a number on SampledLoss. target: of
-    SampledLoss, None for x itself. terms: Fourier terms of PopulationLoss. score: model -> loss [instance] of all
-    starts of all tasks. Default: the *population* loss, so that no sampling noise decides; where there is none
-    (other classes, a target), FixedSampleLoss, the same sample for every start. store and executor: starts in chunks,
-    resumable and on many processes, with the same bits (see chunks.run); on the CPU, target and the like importable.
-    settings go to train (lr, optimizer, schedule, progress, ...).
-    Raises ValueError as train, population_loss and the model do, and for a target with batch=None.
+    kind: the class of the models. importance: [feature] or [task, feature]. batch: a number trains on SampledLoss, None
+    on the loss that minimise() takes: the exact one, with so many Fourier terms, or that of one weighted sample.
+    init_scale: of the initial weights. settings go to train (lr, optimizer, schedule, progress, ...).
+    The score is the exact loss where there is one, else that of a weighted sample that is the same for every start, so
+    that no noise decides which start is best.
+    Raises ValueError as train, the losses and the model do.
     """
-    tasks = features.n_instances
-    count("starts", starts)
-    require(target is None or batch is not None, "target", target, "None for the exact loss (batch=None)")
-    many = features.repeat(starts)
-    weights = torch.as_tensor(importance)
-    one_task = weights
-    weights = weights.repeat(starts, 1) if weights.ndim == 2 and weights.shape[0] == tasks else weights
-    seeds = streams.instance_seeds(generator, starts * tasks)
-    sample = FixedSampleLoss(features, one_task, target=target)
-    loss = None
-    common = {"kind": kind, "n_hidden": n_hidden, "steps": steps, "batch": batch, "init_scale": init_scale}
-    common |= {"terms": terms, "target": target, **settings}
-    if store is None and executor is None:
-        models, history = _trained(features=many, importance=weights, seeds=seeds, **common)
-    else:
-        progress = common.pop("progress", False)
-        work = _chunks(common, many, weights, seeds, sample.seeds.repeat(starts) if score is None else None)
-        found = chunks.run(train_starts, work, store, executor, progress)
-        models, history, loss = _assembled(kind(features.n_features, n_hidden, generator=seeds[:1]), found)
-    if score is None:
-        exact = target is None and has_exact_loss(models, features)
-        score = PopulationLoss(many, weights, TERMS) if exact else sample
-    if loss is None:
-        with torch.no_grad():
-            loss = score(models)
-    require(loss.shape == (starts * tasks,), "score(models)", f"of shape {tuple(loss.shape)}", f"[{starts * tasks}]")
-    return Restarts(models, loss.view(starts, tasks), history)
-
-
-def _trained(
-    kind: type[ToyModel],
-    features: Features,
-    importance: Tensor,
-    n_hidden: int,
-    seeds: Int64[Tensor, " instance"],
-    steps: int,
-    batch: int | None,
-    init_scale: float,
-    terms: int,
-    target: Callable[[Tensor], Tensor] | None,
-    **settings: object,
-) -> tuple[ToyModel, History]:
-    """One start for each seed, on features with as many instances."""
+    problem = Problem.of(features, importance).repeat(count("starts", starts))
+    seeds = streams.instance_seeds(generator, problem.tasks)
     device = features.density.device
     models = kind(features.n_features, n_hidden, len(seeds), generator=seeds, init_scale=init_scale, device=device)
     if batch is None:
-        objective: Objective = PopulationLoss(features, importance, terms)
+        objective = objective_for(models, features, importance, terms)
     else:
-        objective = SampledLoss(features, importance, batch, target, generator=seeds)
-    return models, train(models, objective, steps, **settings)
+        objective = SampledLoss(*problem, batch, generator=seeds)
+    history = train(models, objective, steps, **settings)
+    with torch.no_grad():
+        loss = score(models, features, importance)
+    return Restarts(models, loss.view(starts, -1), history)
 
 
-def train_starts(
-    features: Features,
-    importance: Tensor,
-    sample_seeds: Int64[Tensor, " instance"] | None,
-    target: Callable[[Tensor], Tensor] | None,
-    **settings: object,
-) -> dict[str, np.ndarray]:
-    """Some of the starts of restarts(), as work for chunks.run: their parameters, history, and loss.
-
-    sample_seeds: of FixedSampleLoss, where there is no exact loss; None: no loss.
-    """
-    models, history = _trained(features=features, importance=importance, target=target, **settings)
-    arrays = {"step": history.step, "W_step": history.W_step, "history": history.loss}
-    arrays |= {f"snapshot {name}": values for name, values in history.parameters.items()}
-    arrays |= {f"parameter {name}": values for name, values in models.named_parameters()}
-    if sample_seeds is not None:
-        exact = target is None and has_exact_loss(models, features)
-        sample = {"target": target, "generator": sample_seeds}
-        score = (
-            PopulationLoss(features, importance, TERMS) if exact else FixedSampleLoss(features, importance, **sample)
-        )
-        with torch.no_grad():
-            arrays["loss"] = score(models)
-    return {name: values.detach().numpy() for name, values in arrays.items()}
-
-
-def _chunks(
-    common: dict, features: Features, weights: Tensor, seeds: Tensor, sample_seeds: Tensor | None
-) -> list[dict]:
-    """Arguments of train_starts for all starts, a few at a time."""
-    where = features.density.device
-    require(where.type == "cpu", "features", f"on {where}", "features on the CPU, for a store or an executor")
-    n = features.n_features
-    importance_tensor(weights, n, len(seeds), features.density)
-    if "snapshots" in common:
-        common = {**common, "snapshots": sorted(set(common["snapshots"]))}
-    size = ALIGNED * max(1, CHUNK // (n * count("n_hidden", common["n_hidden"])))
-    return [
-        {
-            **common,
-            "features": features.select(rows),
-            "importance": weights[rows] if weights.ndim == 2 and len(weights) == len(seeds) else weights,
-            "seeds": seeds[rows],
-            "sample_seeds": None if sample_seeds is None else sample_seeds[rows],
-        }
-        for rows in torch.arange(len(seeds)).split(size)
-    ]
-
-
-def _assembled(like: ToyModel, found: list[chunks.Arrays]) -> tuple[ToyModel, History, Tensor | None]:
-    """The models of all chunks of train_starts, in the mould of one of them; their history; and loss."""
-
-    def joined(name: str, axis: int = 0) -> Tensor:
-        return torch.from_numpy(np.concatenate([arrays[name] for arrays in found], axis))
-
-    names = [name for name, _ in like.named_parameters()]
-    models = like.with_parameters({name: joined(f"parameter {name}") for name in names})
-    step, W_step = (torch.from_numpy(found[0][name]) for name in ("step", "W_step"))
-    snapshots = {name: joined(f"snapshot {name}", 1) for name in names}
-    return (
-        models,
-        History(step, joined("history", 1), W_step, snapshots),
-        joined("loss") if "loss" in found[0] else None,
-    )
+def score(model: ToyModel, features: Features, importance: Tensor, rows: int = 65_536) -> Float[Tensor, " instance"]:
+    """What starts are compared by: the exact loss, or that of one large weighted sample. NaN of NaN weights."""
+    return objective_for(model, features, importance, TERMS, rows, seed=1)(model)
 
 
 def success_rate(

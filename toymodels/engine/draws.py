@@ -1,9 +1,9 @@
 """Random numbers inside compiled loops, and sparse batches filled by them; `streams` says what a stream is."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from toymodels.engine.compiled import ZERO, fast, parallel
+from toymodels.engine.compiled import ZERO, fast
 
 GAMMA, MIX1, MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 STEP = np.uint64(GAMMA)  # from z of one number of a stream to z of the next
@@ -25,17 +25,6 @@ def mixed(z):
     return ((z ^ (z >> _S31)) >> _S11) * 2.0**-53
 
 
-@parallel
-def fill(out, seeds, start, density):
-    instances, batch, features = out.shape
-    blocks = (batch + 255) // 256  # rows that stay in cache between the two passes
-    for task in prange(instances * blocks):
-        k, first = task // blocks, (task % blocks) * 256
-        rows = out[k, first : first + 256]
-        _uniform(rows.reshape(-1), seeds[k], np.uint64(start + first * features))
-        _switch_off(rows, density[k])
-
-
 @fast  # on their own the two loops vectorise
 def _uniform(flat, seed, begin):
     for t in range(ZERO, np.uint64(flat.size)):
@@ -48,3 +37,13 @@ def _switch_off(rows, density):
         for f in range(ZERO, np.uint64(rows.shape[1])):
             x = rows[row, f] / density[f]
             rows[row, f] = x if x < np.float32(1.0) else np.float32(0.0)
+
+
+@fast
+def fill(out, seeds, start, density):
+    """out [instance, row, feature] = u/p where u < p, else 0, from number `start` of the stream of each seed on."""
+    for k in range(out.shape[0]):
+        for first in range(0, out.shape[1], 256):  # rows that stay in cache between the two passes
+            rows = out[k, first : first + 256]
+            _uniform(rows.reshape(-1), seeds[k], np.uint64(start + first * out.shape[2]))
+            _switch_off(rows, density[k])

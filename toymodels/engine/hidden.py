@@ -1,17 +1,14 @@
-"""Models with a hidden ReLU: loss and gradient on weighted rows or on fresh ones, and L-BFGS on weighted rows.
+"""Models with a hidden ReLU: loss and gradient on weighted rows or on fresh ones.
 
 h = ReLU(W1 x + c), y = ReLU(W2 h + b), target x or |x|. A tied model is W2 = W1ᵀ: the gradients by W1 and W2ᵀ add up.
 Rows are float32, handled ROWS at a time; sums over rows are kept in LANES and given to float64 after every block, so
 that half a million rows lose nothing. Arithmetic is strict: a result has the same bits however it is scheduled.
 """
 
-import math
-
 import numpy as np
 
 from toymodels.engine.compiled import ONE, ZERO, allocating, fast
 from toymodels.engine.draws import STEP, mixed
-from toymodels.engine.lbfgs import LONGEST_STEP, MEMORY, SUFFICIENT, _accept, _direction, _dot, _shorter
 
 ROWS = 64  # rows of a block
 LANES = np.uint64(16)  # partial sums of a gradient entry
@@ -173,124 +170,49 @@ def _collect(gradient, hidden, n, tied, biased, space):
     return total
 
 
+@fast
+def hidden_size(d, n, tied, biased):
+    """Number of neurons of a model with d parameters and n features."""
+    return (d - n) // ((n if tied else 2 * n) + biased)
+
+
 @allocating
-def on_rows(theta, gradient, x, weight, importance, hidden, tied, biased, absolute, space):
-    """Loss Σ_r weight_r Σ_i I_i (target - y)² of weighted rows x [block, feature, ROWS]; writes the gradient."""
-    n = importance.size
-    W1, c, W2, b = _unpack(theta, hidden, n, tied, biased)
-    loss, gradient[:] = 0.0, 0.0
-    for k in range(len(x)):
-        _block(x[k], weight[k], W1, c, W2, b, importance, absolute, space)
-        if k % 16 == 15 or k == len(x) - 1:  # float32 lanes hold a thousand rows at most
-            loss += _collect(gradient, hidden, n, tied, biased, space)
-    return loss
+def on_rows(theta, gradient, loss, some, x, weight, task, importance, tied, biased, absolute):
+    """Loss Σ_r weight_r Σ_i I_i (target - y)² of weighted rows, and its gradient. A kernel's loop.
+
+    x [task, block, feature, ROWS] and weight [task, block, ROWS]; task [instance]: whose rows an instance sees.
+    """
+    n = importance.shape[1]
+    hidden = hidden_size(theta.shape[1], n, tied, biased)
+    space, slope = _space(hidden, n), np.empty(theta.shape[1])
+    for place in range(len(some)):
+        k = some[place]
+        rows, mass = x[task[k]], weight[task[k]]
+        W1, c, W2, b = _unpack(theta[place], hidden, n, tied, biased)
+        total, slope[:] = 0.0, 0.0
+        for block in range(len(rows)):
+            _block(rows[block], mass[block], W1, c, W2, b, importance[k], absolute, space)
+            if block % 16 == 15 or block == len(rows) - 1:  # float32 lanes hold a thousand rows at most
+                total += _collect(slope, hidden, n, tied, biased, space)
+        loss[place], gradient[place] = total, slope
 
 
 @allocating
 def on_fresh_rows(
-    theta, gradient, seed, start, batch, density, signed, importance, hidden, tied, biased, absolute, space
+    theta, gradient, loss, some, density, importance, seeds, start, batch, signed, tied, biased, absolute
 ):
-    """The same on `batch` rows (a multiple of ROWS) that are drawn here, from row `start` of the stream on."""
-    n = importance.size
-    W1, c, W2, b = _unpack(theta, hidden, n, tied, biased)
+    """The same on `batch` rows of equal weight that are drawn here, from row `start` of the stream on."""
+    n = importance.shape[1]
+    hidden = hidden_size(theta.shape[1], n, tied, biased)
+    space, slope = _space(hidden, n), np.empty(theta.shape[1])
     x, weight = space[0], space[1]
-    loss, gradient[:], weight[:] = 0.0, 0.0, np.float32(1.0 / batch)
-    for k in range(batch // ROWS):
-        _draw(x, seed, np.uint64((start + k * ROWS) * n), density, signed)
-        _block(x, weight, W1, c, W2, b, importance, absolute, space)
-    loss += _collect(gradient, hidden, n, tied, biased, space)
-    return loss
-
-
-@allocating
-def losses(theta, x, weight, importance, hidden, tied, biased, absolute):
-    """Loss [instance] and gradient [instance, parameter] at theta on the same weighted rows."""
-    loss, gradient = np.empty(len(theta)), np.empty_like(theta)
-    for k in range(len(theta)):
-        space = _space(hidden, importance.size)
-        loss[k] = on_rows(theta[k], gradient[k], x, weight, importance, hidden, tied, biased, absolute, space)
-    return loss, gradient
-
-
-@allocating
-def adam(theta, seeds, start, density, signed, importance, hidden, tied, biased, absolute, batch, rates, decay):
-    """Adam(W) in place on fresh batches, one step for each of rates; seeds [instance]. Returns the last losses."""
-    last = np.empty(len(theta))
-    for k in range(len(theta)):
-        space, gradient = _space(hidden, importance.size), np.empty(theta.shape[1])
-        mean, square = np.zeros_like(gradient), np.zeros_like(gradient)
-        for t in range(len(rates)):
-            first = start + t * batch
-            last[k] = on_fresh_rows(
-                theta[k],
-                gradient,
-                seeds[k],
-                first,
-                batch,
-                density,
-                signed,
-                importance,
-                hidden,
-                tied,
-                biased,
-                absolute,
-                space,
-            )
-            keep_1, keep_2 = 1.0 - 0.9 ** (t + 1), 1.0 - 0.999 ** (t + 1)
-            for i in range(gradient.size):
-                mean[i] += 0.1 * (gradient[i] - mean[i])
-                square[i] += 0.001 * (gradient[i] * gradient[i] - square[i])
-                theta[k, i] -= rates[t] * (
-                    mean[i] / keep_1 / (math.sqrt(square[i] / keep_2) + 1e-8) + decay * theta[k, i]
-                )
-    return last
-
-
-@allocating
-def _minimise_one(theta, x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance):
-    """L-BFGS from theta, in place; returns the loss and the iterations used."""
-    d, space = theta.size, _space(hidden, importance.size)
-    gradient, new_gradient, new_theta, step = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
-    steps, changes = np.empty((MEMORY, d)), np.empty((MEMORY, d))
-    products, squares, factor = np.empty(MEMORY), np.empty(MEMORY), np.empty(MEMORY)
-    loss = on_rows(theta, gradient, x, weight, importance, hidden, tied, biased, absolute, space)
-    stored, quiet, used = 0, 0, 0
-    while used < iterations and quiet < 5:
-        _direction(gradient, steps, changes, products, squares, stored, step, factor)
-        slope, largest = _dot(step, gradient), 0.0
-        for i in range(d):
-            largest = max(largest, abs(step[i]))
-        if slope > -1e-12 * loss or largest == 0.0:
-            break
-        used += 1
-        scale = min(1.0, (LONGEST_STEP if stored else 0.1) / largest)
-        while True:
-            for i in range(d):
-                new_theta[i] = theta[i] + scale * step[i]
-            new_loss = on_rows(new_theta, new_gradient, x, weight, importance, hidden, tied, biased, absolute, space)
-            if new_loss <= loss + SUFFICIENT * scale * slope or scale * largest < 1e-7:
-                break
-            scale = _shorter(scale, slope, new_loss - loss)
-        if not new_loss < loss:
-            if stored == 0:
-                break
-            stored = 0  # once more, without the past
-            continue
-        stored = _accept(new_theta, new_gradient, theta, gradient, steps, changes, products, squares, stored)
-        quiet = quiet + 1 if loss - new_loss <= tolerance * loss else 0
-        loss = new_loss
-    return loss, used
-
-
-@allocating
-def minimise(theta, x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance):
-    """L-BFGS on the same weighted rows for every row of theta, in place; loss [instance], iterations used [instance].
-
-    Stops a model when five steps in a row lower its loss by less than the fraction `tolerance`, or after `iterations`.
-    """
-    loss, used = np.empty(len(theta)), np.empty(len(theta), np.int64)
-    for k in range(len(theta)):
-        loss[k], used[k] = _minimise_one(
-            theta[k], x, weight, importance, hidden, tied, biased, absolute, iterations, tolerance
-        )
-    return loss, used
+    for place in range(len(some)):
+        k = some[place]
+        W1, c, W2, b = _unpack(theta[place], hidden, n, tied, biased)
+        slope[:], weight[:] = 0.0, np.float32(1.0 / batch)
+        for first in range(0, batch, ROWS):
+            _draw(x, seeds[k], np.uint64((start + first) * n), density[k], signed)
+            weight[max(0, batch - first) :] = NONE  # beyond the end of the batch
+            _block(x, weight, W1, c, W2, b, importance[k], absolute, space)
+        loss[place] = _collect(slope, hidden, n, tied, biased, space)
+        gradient[place] = slope

@@ -4,8 +4,8 @@ from toymodels.engine.compiled import fast
 
 
 @fast
-def linear_loss_and_gradient(W, b, p, importance, mean_on, d_W, d_b, gram, d_gram):
-    """loss_and_gradient of a linear model. mean_on: of a feature that is on, 1/2, or 0 where its sign is free."""
+def linear_loss_and_gradient(W, b, p, importance, mean_on, square_on, d_W, d_b, gram, d_gram):
+    """loss_and_gradient of a linear model. mean_on, square_on: mean and mean square of a feature that is on."""
     hidden, n = W.shape
     loss = 0.0
     for i in range(n):
@@ -19,7 +19,7 @@ def linear_loss_and_gradient(W, b, p, importance, mean_on, d_W, d_b, gram, d_gra
         loss += importance[i] * mean * mean
         d_b[i] = 2.0 * importance[i] * mean
         for j in range(n):
-            variance = p[j] / 3.0 - (p[j] * mean_on) * (p[j] * mean_on)
+            variance = p[j] * square_on - (p[j] * mean_on) * (p[j] * mean_on)
             loss += importance[i] * gram[i, j] * gram[i, j] * variance
             d_gram[i, j] = importance[i] * (2.0 * mean * (p[j] * mean_on) + 2.0 * gram[i, j] * variance)
     gram_to_weights(W, d_gram, d_W)

@@ -1,22 +1,11 @@
 """Loss and gradient over the states of x. Given a state, features are independent: L = Σ_c chance_c L(density_c)."""
 
 import numpy as np
-from numba import prange
 
 from toymodels.engine import closed
-from toymodels.engine.compiled import allocating, fast, parallel
+from toymodels.engine.compiled import fast, specialised
 from toymodels.engine.linear import linear_loss_and_gradient
 from toymodels.engine.series import loss_and_gradient, work_size
-
-
-@allocating
-def working_space(states, hidden, n, margin):
-    """Frames [state, output, 4] of the series, gradients by W and b in one state, and what the losses work in."""
-    frames = np.zeros((states, n, 4))
-    frames[:, :, 3] = margin
-    in_state = np.empty((hidden, n)), np.empty(n)
-    few = np.empty(1, closed.SPACE)
-    return frames, in_state, (np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(work_size(n)), few)
 
 
 @fast
@@ -29,67 +18,87 @@ def _number_on(p):
 
 
 @fast
-def _nothing_on(b, importance, chance, relu, d_b):
-    """The part of a state in which x = 0: Σ_i I_i ReLU(b_i)²."""
+def _nothing_on(b, importance, chance, floor, d_b):
+    """The part of a state in which x = 0: Σ_i I_i max(b_i, floor)²."""
     loss = 0.0
     for i in range(b.size):
-        off = b[i] if not relu or b[i] > 0.0 else 0.0
+        off = max(b[i], floor)
         loss += chance * importance[i] * off * off
         d_b[i] += 2.0 * chance * importance[i] * off
     return loss
 
 
 @fast
-def mixture_loss_and_gradient(W, b, chance, density, importance, relu, mean, terms, space, d_W, d_b):
-    """Loss of one model; writes its gradient into d_W [hidden, feature] and d_b [feature].
+def _closed(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
+    gram, d_gram, _, _, few = space
+    return closed.loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram, few[0])
 
-    chance [state], density [state, feature]. relu: else a linear model. mean: of a feature that is on, 1/2, or 0 where
-    its sign is free (linear model only). terms, frames: see series.loss_and_gradient. space: of working_space.
+
+@fast
+def _series(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
+    gram, d_gram, one, work, _ = space
+    return loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
+
+
+@fast
+def _linear(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
+    return linear_loss_and_gradient(W, b, p, importance, mean, square, d_W, d_b, space[0], space[1])
+
+
+@fast
+def _either(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
+    if _number_on(p) <= closed.MOST:
+        return _closed(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space)
+    return _series(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space)
+
+
+def _mixture(theta, gradient, loss, some, chance, density, importance, floor, mean, square, terms, frames):
+    """Loss [k] of models of W and b, and its gradient. A kernel's loop.
+
+    chance [instance, state], density [instance, state, feature], importance [instance, feature]. floor: of the
+    activation, 0 or minus infinity. mean, square: the moments of a feature that is on. terms: see
+    series.loss_and_gradient. frames [instance, state, output, 4]: of the series, that stay from call to call; with no
+    instance in them they are set anew for each.
     """
-    hidden, n = W.shape
-    frames, (state_W, state_b), (gram, d_gram, one, work, few) = space
-    loss = 0.0
-    for i in range(n):
-        d_b[i] = 0.0
-        for h in range(hidden):
-            d_W[h, i] = 0.0
-    for c in range(chance.size):
-        share, p = chance[c], density[c]
-        if share == 0.0:
-            continue
-        on = _number_on(p)
-        if on == 0:
-            loss += _nothing_on(b, importance, share, relu, d_b)
-            continue
-        if relu and terms > 0 and n > 2 and on <= closed.MOST:
-            value = closed.loss_and_gradient(W, b, p, importance, state_W, state_b, gram, d_gram, few[0])
-        elif relu:
-            value = loss_and_gradient(W, b, p, importance, terms, frames[c], state_W, state_b, gram, d_gram, one, work)
-        else:
-            value = linear_loss_and_gradient(W, b, p, importance, mean, state_W, state_b, gram, d_gram)
-        loss += share * value
-        for i in range(n):
-            d_b[i] += share * state_b[i]
-            for h in range(hidden):
-                d_W[h, i] += share * state_W[h, i]
-    return loss
+    n = importance.shape[1]
+    hidden = theta.shape[1] // n - 1
+    space = np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(work_size(n)), np.empty(1, closed.SPACE)
+    state_W, state_b, frame = np.empty((hidden, n)), np.empty(n), np.zeros((n, 4))
+    for place in range(len(some)):
+        k = some[place]
+        W, b = theta[place, : hidden * n].reshape(hidden, n), theta[place, hidden * n :]
+        slope = gradient[place]
+        slope[:] = 0.0
+        total = 0.0
+        for c in range(chance.shape[1]):
+            share, p = chance[k, c], density[k, c]
+            if share == 0.0:
+                continue
+            if _number_on(p) == 0:
+                total += _nothing_on(b, importance[k], share, floor, slope[hidden * n :])
+                continue
+            if len(frames):
+                frame = frames[k, c]
+            else:
+                frame[:, 2] = 0.0
+            total += share * state_loss(W, b, p, importance[k], mean, square, terms, frame, state_W, state_b, space)
+            for i in range(n):
+                slope[hidden * n + i] += share * state_b[i]
+                for h in range(hidden):
+                    slope[h * n + i] += share * state_W[h, i]
+        loss[place] = total
 
 
-@allocating
-def _one_instance(W, b, chance, density, importance, terms, d_W, d_b):
-    """mixture_loss_and_gradient of a ReLU model in working space of its own."""
-    space = working_space(chance.size, *W.shape, 0.0)
-    return mixture_loss_and_gradient(W, b, chance, density, importance, True, 0.5, terms, space, d_W, d_b)
+by_closed_form = specialised(_mixture, "by_closed_form", state_loss=_closed)
+by_series = specialised(_mixture, "by_series", state_loss=_series)
+by_either = specialised(_mixture, "by_either", state_loss=_either)
+by_moments = specialised(_mixture, "by_moments", state_loss=_linear)
 
 
-@parallel
-def relu_loss_and_gradient(W, b, chance, density, importance, terms):
-    """Loss [instance] of ReLU models and its gradients like W [instance, hidden, feature] and b [instance, feature].
-
-    chance [instance, state], density [instance, state, feature], importance [instance, feature].
-    """
-    instances = len(b)
-    loss, d_W, d_b = np.empty(instances), np.empty_like(W), np.empty_like(b)
-    for k in prange(instances):
-        loss[k] = _one_instance(W[k], b[k], chance[k], density[k], importance[k], terms, d_W[k], d_b[k])
-    return loss, d_W, d_b
+def loop_for(density, terms):
+    """The loop for ReLU models on states of this density [instance, state, feature]: only what it needs is compiled."""
+    on = (density > 0).sum(-1)
+    few = on <= closed.MOST
+    if terms == 0 or density.shape[-1] <= 2 or not few.any():
+        return by_series
+    return by_closed_form if few.all() else by_either

@@ -1,103 +1,25 @@
-"""One function per kind of panel, by subject: takes Axes and arrays, returns what it drew; callers own the figure.
+"""Panels that several notebooks share. Each takes Axes and arrays and returns what it drew; callers own the figure.
 
-A function that takes no Axes puts a whole figure together and returns it.
+base: sizes and axes. features: directions, WᵀW and norms of a model. phases: diagrams over density and importance.
 """
 
-from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis, outer_labels
-from toymodels.plots.features import (
-    IMPORTANCE,
-    SHARING,
-    feature_directions,
-    feature_status,
-    gram_grid,
-    grid_and_bars,
-    norm_bars,
-    sharing_key,
-    signed_key,
-)
-from toymodels.plots.geometry import benefit_lines, dimension_scatter, graph_panel, named_lines, sparsity_axis
-from toymodels.plots.phases import (
-    KEPT_COLOURS,
-    PHASE_COLOURS,
-    PHASE_NAMES,
-    basins_panel,
-    branch_axes,
-    branch_key,
-    branch_panels,
-    diagram_panel,
-    kept_key,
-    kept_panel,
-    landscape_panel,
-    linear_diagram_panel,
-    minima_dots,
-    phase_blend,
-    phase_colours,
-    phase_key,
-    share_maps,
-    theory_lines,
-)
-from toymodels.plots.representation import (
-    DECLARED_COLOURS,
-    accuracy_panel,
-    declared_key,
-    p_value_band,
-    p_value_bands,
-    p_value_strips,
-    p_value_table,
-)
-from toymodels.plots.training import fraction_line, setting_map, success_by_rate, success_by_steps, success_line
-from toymodels.report import STYLE, use_style
+from toymodels.plots.base import SIGNED, TEXT_WIDTH, density_axis
+from toymodels.plots.features import feature_directions, feature_status, gram_grid, grid_and_bars, norm_bars
+from toymodels.plots.phases import diagram_panel, linear_diagram_panel, phase_colours, phase_key
+from toymodels.report import use_style
 
 __all__ = [
-    "DECLARED_COLOURS",
-    "IMPORTANCE",
-    "KEPT_COLOURS",
-    "PHASE_COLOURS",
-    "PHASE_NAMES",
-    "SHARING",
     "SIGNED",
-    "STYLE",
     "TEXT_WIDTH",
-    "accuracy_panel",
-    "array",
-    "basins_panel",
-    "benefit_lines",
-    "branch_axes",
-    "branch_key",
-    "branch_panels",
-    "declared_key",
     "density_axis",
     "diagram_panel",
-    "dimension_scatter",
     "feature_directions",
     "feature_status",
-    "fraction_line",
     "gram_grid",
-    "graph_panel",
     "grid_and_bars",
-    "kept_key",
-    "kept_panel",
-    "landscape_panel",
     "linear_diagram_panel",
-    "minima_dots",
-    "named_lines",
     "norm_bars",
-    "outer_labels",
-    "p_value_band",
-    "p_value_bands",
-    "p_value_strips",
-    "p_value_table",
-    "phase_blend",
     "phase_colours",
     "phase_key",
-    "setting_map",
-    "share_maps",
-    "sharing_key",
-    "signed_key",
-    "sparsity_axis",
-    "success_by_rate",
-    "success_by_steps",
-    "success_line",
-    "theory_lines",
     "use_style",
 ]

@@ -1,0 +1,17 @@
+"""Procedures and figures of single notebooks, side by side: X.py computes, X_figures.py draws what it finds.
+
+They are imported from notebooks/, where notebooks run, and are not installed with the package.
+
+introduction                         01  the figure of arrangements by density
+explorer                             01, 03  the page on which superposition can be touched, inside a notebook
+diagrams, borders, landscape, basins 03  phase diagrams by several rules (12 too), where phases meet, where starts end
+geometry, staircase, crowd           04  large uniform models and their graphs, what each polytope is worth
+sets, polygons, local_bases          05  pairs and triples of features, one feature perturbed, correlated sets
+dynamics, octahedron                 06  jumps during training, two sets of three features
+vulnerability                        07  adversarial attacks by density, and training against them
+neurons, codes                       08  models with hidden neurons (09 too), sets of neurons as codes of features
+absolute                             09  models that compute absolute values
+conditions                           10  where starts end under other conditions of training
+nulls                                11  networks to compare a trained one with
+earlier                              12  an earlier replication, by its own procedure
+"""

@@ -1,0 +1,169 @@
+"""Where starts end under other conditions of training: tasks that are trained together, in many settings."""
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Shaped
+from torch import Tensor
+
+from toymodels import chunks, streams
+from toymodels.checks import count, require
+from toymodels.data import Features
+from toymodels.intervals import fraction
+from toymodels.losses import PopulationLoss, SampledLoss
+from toymodels.minima import minimise, search
+from toymodels.models import ReLUModel, ToyModel
+from toymodels.population import TERMS
+from toymodels.training import train
+
+BIG_BATCH = 500  # examples a step above which a training counts as long: see all_outcomes
+
+
+def outcomes(
+    kind: type[ToyModel],
+    features: Features,
+    importance: Tensor,
+    n_hidden: int,
+    starts: int,
+    seed: int,
+    steps: int,
+    batch: int | None = None,
+    init_scale: float = 1.0,
+    **settings: object,
+) -> dict[str, np.ndarray]:
+    """Where `starts` random starts of each task end, as work for chunks.run: arrays [start, task, ...].
+
+    Arguments as restarts. loss: where training ends, W and b there, W0 where it began; settled: the loss of the minimum
+    that L-BFGS reaches from there, so that a start in the right basin can be told from one whose loss is low already.
+    A diverged start has NaN. The same seed gives the same initial weights whatever the other settings are.
+    Raises ValueError as train, SampledLoss and minimise do.
+    """
+    many, weights = features.repeat(starts), torch.as_tensor(importance)
+    weights = weights.repeat(starts, 1) if weights.ndim == 2 else weights
+    seeds = streams.instance_seeds(torch.Generator().manual_seed(seed), starts * features.n_instances)
+    models = kind(features.n_features, n_hidden, len(seeds), generator=seeds, init_scale=init_scale)
+    W0 = models.W.detach().clone()
+    exact = PopulationLoss(many, weights, 16)
+    objective = exact if batch is None else SampledLoss(many, weights, batch, generator=seeds)
+    train(models, objective, steps, **settings)
+    with torch.no_grad():
+        loss = PopulationLoss(many, weights, TERMS)(models)
+    W, b = models.W.detach(), models.b.detach()
+    finite = W.isfinite().all(-1).all(-1) & b.isfinite().all(-1)
+    there = kind.from_weights(W.where(finite[:, None, None], 0.0), b.where(finite[:, None], 0.0))
+    settled = minimise(there, many, weights, iterations=200, tolerance=1e-6, terms=16)
+    arrays = {"loss": loss, "settled": settled.where(finite, torch.nan), "W": W, "b": b, "W0": W0}
+    shape = starts, features.n_instances
+    return {name: a.detach().view(*shape, *a.shape[1:]).numpy() for name, a in arrays.items()}
+
+
+def all_outcomes(
+    settings: dict[Hashable, dict],
+    best: Float[Tensor, " task"],
+    store: str | Path | None = None,
+    executor: Executor | None = None,
+) -> dict[Hashable, dict[str, Tensor]]:
+    """outcomes(**setting) of every setting, name -> setting, under the same names: its arrays as tensors, and two more.
+
+    Which starts [start, task] succeed (success: their loss is within 1 % of the best known of the task, see
+    training.success_rate) and which are in a basin of the best (basin: settled is). Settings of many steps with exact
+    gradients or batches above BIG_BATCH go first, so that no process is left alone with one of them at the end.
+    store and executor: see chunks.run. Raises ValueError as outcomes does.
+    """
+
+    def length(name: Hashable) -> int:
+        batch = settings[name].get("batch")
+        return settings[name]["steps"] * (batch is None or batch > BIG_BATCH)
+
+    names = sorted(settings, key=length, reverse=True)
+    results = {}
+    for name, arrays in zip(names, chunks.run(outcomes, [settings[k] for k in names], store, executor), strict=True):
+        found = {key: torch.from_numpy(values) for key, values in arrays.items()}
+        flags = {"success": found["loss"] <= best * 1.01, "basin": found["settled"] <= best * 1.01}
+        results[name] = {**found, **flags}
+    return results
+
+
+def noise_scale(
+    model: ToyModel,
+    features: Features,
+    importance: Shaped[Tensor, " feature"],
+    examples: int,
+    generator: streams.Source,
+) -> Float64[Tensor, " instance"]:
+    """Gradient noise scale V₁/‖∇L‖² [instance] of models of one task (McCandlish et al., 2018), at their weights.
+
+    V₁ is the variance of the gradient of a single example, summed over all parameters, estimated from `examples` (at
+    least 2) of them; ∇L the gradient of the exact loss. A batch of this size has as much noise as gradient.
+    generator: of the examples. Raises ValueError for features of several tasks and as the two losses do.
+    """
+    count("examples", examples, least=2)
+    require(features.n_instances == 1, "tasks of features", features.n_instances, "1")
+    copies = model.select(torch.arange(model.n_instances).repeat(examples))
+    single = _gradient(SampledLoss(features, importance, 1, generator=generator), copies)
+    exact = _gradient(PopulationLoss(features, importance), model)
+    variance = single.view(examples, model.n_instances, -1).var(0).sum(-1)
+    return variance / exact.square().sum(-1)
+
+
+def _gradient(objective: Callable[[ToyModel], Tensor], model: ToyModel) -> Float64[Tensor, "instance entry"]:
+    """Gradients of an objective by all parameters of each instance, in one row."""
+    parts = torch.autograd.grad(objective(model).sum(), list(model.parameters()))
+    return torch.cat([part.flatten(1) for part in parts], 1).double()
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """ReLU models of one size on the tasks of features, importance [feature] or [task, feature]."""
+
+    features: Features
+    importance: Tensor
+    n_hidden: int
+
+    def best_losses(self, starts: int) -> Float[Tensor, " task"]:
+        """Lowest exact loss found for each task, of many starts."""
+        where = self.features, self.importance, self.n_hidden
+        return search(ReLUModel, *where, starts, torch.Generator().manual_seed(20), keep=2).best_loss
+
+    def outcomes(
+        self,
+        settings: dict[Hashable, dict],
+        best: Float[Tensor, " task"],
+        seed: int,
+        store: str | Path | None = None,
+    ) -> dict[Hashable, dict[str, Tensor]]:
+        """all_outcomes of settings (steps, starts, lr, batch ...), by their names.
+
+        With a store in single-threaded processes, else in this one.
+        """
+        shared = {"kind": ReLUModel, **vars(self), "seed": seed}
+        settings = {name: shared | chosen for name, chosen in settings.items()}
+        if store is None:
+            return all_outcomes(settings, best)
+        with chunks.workers() as pool:
+            return all_outcomes(settings, best, store, pool)
+
+    def noise_scales(self, models: int, examples: int) -> list[float]:
+        """Gradient noise scale of each task before training, see noise_scale: the median over random models."""
+        scales = []
+        for task in range(self.features.n_instances):
+            weights = self.importance[task] if self.importance.ndim == 2 else self.importance
+            start, draws = (torch.Generator().manual_seed(seed) for seed in (30, 31))
+            model = ReLUModel(self.features.n_features, self.n_hidden, models, generator=start)
+            scales.append(
+                noise_scale(model, self.features.select(torch.tensor([task])), weights, examples, draws).median().item()
+            )
+        return scales
+
+
+def by_signs(W0: Float[Tensor, "start 1 2"], flags: Bool[Tensor, " start"]) -> tuple[float, float]:
+    """Share of starts with the flag, of those whose two initial weights have equal signs and of those with opposite.
+
+    Two features in one dimension; NaN of none.
+    """
+    equal = W0[:, 0].prod(-1) > 0
+    return fraction(flags[equal]), fraction(flags[~equal])

@@ -1,0 +1,103 @@
+"""Phase diagrams compared: with closed forms and relaxed solutions, and by other rules to read them (section 3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toymodels import theory
+from toymodels.intervals import fraction
+from toymodels.metrics import Phase, cosines, feature_norms, interference, phase_labels
+from toymodels.sweeps import PhaseDiagram
+
+
+def paper_rule(diagram: PhaseDiagram) -> tuple[Tensor, Tensor]:
+    """Norm and interference [D, R] of the extra feature, mean over all starts but that of highest loss (paper, 3)."""
+    keep = torch.ones_like(diagram.restart_losses)
+    keep.scatter_(0, diagram.restart_losses.argmax(0, keepdim=True), 0.0)
+    values = feature_norms(diagram.restart_W)[..., -1], interference(diagram.restart_W)[..., -1]
+    return tuple((keep * value).sum(0) / keep.sum(0) for value in values)
+
+
+def threshold_vote(W: Tensor, large: float = 0.8, small: float = 0.2) -> Tensor:
+    """Phase [...] by the vote of an earlier replication (Roe, 2023), W [start, ..., 1, 2] of one neuron.
+
+    A start with |W_1| > large and |W_2| < small counts +1, the reverse -1, any other 0. More than half of the starts
+    one way make a dedicated phase; all else counts as superposition.
+    """
+    size = W.squeeze(-2).abs()
+    ignored = (size[..., 0] > large) & (size[..., 1] < small)
+    dedicated = (size[..., 1] > large) & (size[..., 0] < small)
+    votes = 2 * (ignored.long() - dedicated.long()).sum(0)
+    phase = torch.where(votes > len(W), int(Phase.IGNORED), int(Phase.SUPERPOSITION))
+    return torch.where(votes < -len(W), int(Phase.DEDICATED), phase)
+
+
+def relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
+    """Phase and loss [density, importance] of the lowest relaxed solution in each cell, see theory.relaxed."""
+    p, r = torch.broadcast_tensors(diagram.densities[:, None], diagram.importances)
+    loss, model = theory.relaxed(p.flatten(), r.flatten(), diagram.settings.n_features, names)
+    W = model.W.detach()
+    phase = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
+    return phase.view_as(diagram.phase), loss.view_as(diagram.loss)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A trained diagram against solutions that know no random start, by cell [density, importance].
+
+    phase, loss: those of the solutions. agrees: the trained phase is theirs. lower, higher: the trained loss is below
+    or above theirs by more than a margin. gain: by which fraction it is below.
+    """
+
+    phase: Tensor
+    loss: Tensor
+    agrees: Tensor
+    lower: Tensor
+    higher: Tensor
+    gain: Tensor
+
+    @property
+    def agree(self) -> float:
+        """Share of the cells in which the trained phase is theirs."""
+        return fraction(self.agrees)
+
+
+def against_canonical(diagram: PhaseDiagram) -> Comparison:
+    """Compare a diagram with the lowest closed form in each cell, see theory.canonical_phase."""
+    where = diagram.densities[:, None], diagram.importances, diagram.settings.n_features
+    return _against(diagram, theory.canonical_phase(*where), theory.best_canonical(*where)[0])
+
+
+def against_relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> Comparison:
+    """Compare a diagram with the lowest relaxed solution in each cell, see relaxed."""
+    return _against(diagram, *relaxed(diagram, names))
+
+
+def _against(diagram: PhaseDiagram, phase: Tensor, loss: Tensor, margin: float = 1e-5) -> Comparison:
+    lower, higher = diagram.loss < (1 - margin) * loss, diagram.loss > (1 + margin) * loss
+    return Comparison(phase, loss, diagram.phase == phase, lower, higher, 1 - diagram.loss / loss)
+
+
+def keeps_the_more_important(diagram: PhaseDiagram, within: float = 0.05, tie: float = 0.02) -> Tensor:
+    """Which cells of two features keep the more important one alone, at norm 1 up to `within`: [density, importance].
+
+    Importances within `tie` decades of 1, where neither is more important, are left out.
+    """
+    norms = feature_norms(diagram.W)
+    alone = ((norms.max(-1).values - 1).abs() < within) & (norms.min(-1).values < within)
+    right = alone & ((norms[..., 1] > 0.9) == (diagram.importances > 1))
+    return right[:, diagram.importances.log10().abs() > tie]
+
+
+def partners(W: Tensor) -> Tensor:
+    """Who shares with whom among three features, W [..., hidden, 3] -> [...]: 0 one is dropped, 1 the extra (last) one
+    is antipodal to another, 2 the other two are, 3 all three share without an antipodal pair.
+
+    A feature is kept if its norm is above 1/2; two are antipodal if their cosine is below -0.9.
+    """
+    kept = feature_norms(W) > 0.5
+    opposed = (cosines(W) < -0.9) & kept.unsqueeze(-1) & kept.unsqueeze(-2)
+    extra, others = opposed[..., 2, :2].any(-1), opposed[..., 0, 1]
+    return torch.where(extra, 1, torch.where(others, 2, torch.where(kept.all(-1), 3, 0)))

@@ -1,0 +1,133 @@
+"""Neurons: heat maps of weights, the paper's stack plots and graphs of neurons."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from studies.neurons import polysemantic
+from toymodels.plots.base import TEXT_WIDTH, density_axis
+
+FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
+MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons
+
+
+def feature_color(feature: int) -> tuple:
+    """A colour for each of ten features, the same in every panel; grey from the tenth on."""
+    return FEATURE_COLORS[min(feature, 9)]
+
+
+def stack(
+    axes: Axes, W: NDArray, colors: list | None = None, shade: NDArray | None = None, absolute: bool = False
+) -> None:
+    """Stack plot: a column for each neuron of W [hidden, feature], a rectangle for each weight, negative ones below 0.
+
+    colors [feature]: one each by default. shade [hidden]: 0 (white) to 1 behind the neuron. absolute: abs(w) upwards.
+    """
+    hidden, features = W.shape
+    colors = [feature_color(i) for i in range(features)] if colors is None else colors
+    shade = polysemantic(W).astype(float) if shade is None else shade
+    grey = ListedColormap(np.linspace(1.0, 0.84, 64)[:, None] * np.ones(3))
+    for a in range(hidden):
+        axes.axvspan(a - 0.5, a + 0.5, color=grey(float(np.clip(shade[a], 0, 1))), lw=0, zorder=0)
+    up, down = np.zeros(hidden), np.zeros(hidden)
+    for i in np.argsort(-np.abs(W).max(0), kind="stable") if absolute else range(features):
+        w = np.abs(W[:, i]) if absolute else W[:, i]
+        base = np.where(w >= 0.0, up, down)
+        edge = "white" if hidden < 20 else "none"
+        axes.bar(range(hidden), w, 0.78, base, color=colors[i], edgecolor=edge, linewidth=0.3, zorder=2)
+        up, down = up + np.maximum(w, 0.0), down + np.minimum(w, 0.0)
+    axes.axhline(0.0, color="black", lw=0.6, zorder=3)
+    axes.set_xlim(-0.5, hidden - 0.5)
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> None:
+    """W [feature, hidden] (or any matrix) as a heat map, orange positive and purple negative."""
+    axes.imshow(W, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.4)
+
+
+def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
+    """Heat map and stack plot of tied weights W[p] [hidden, feature] for each density p, two densities a row.
+
+    Monosemantic neurons come first (on white), then polysemantic ones (on grey), each by their largest feature.
+    """
+    rows = -(-len(W) // 2)
+    figure, panels = plt.subplots(
+        rows, 4, figsize=(TEXT_WIDTH, 2.0 * rows), width_ratios=[1, 1.9, 1, 1.9], layout="constrained", squeeze=False
+    )
+    for (left, right), (p, w) in zip(panels.reshape(-1, 2), W.items(), strict=False):
+        shade = polysemantic(np.maximum(w, 0.0)).astype(float)
+        order = np.lexsort((np.maximum(w, 0.0).argmax(1), shade))
+        heat(left, w[order].T.clip(-1.2, 1.2))
+        stack(right, w[order].clip(-1.2), shade=shade[order])
+        left.set_title(f"$p = {p:g}$", fontsize=9)
+        right.set_title(titles[p], fontsize=9)
+        left.set_xlabel("neuron", fontsize=8)
+        left.set_ylabel("feature", fontsize=8)
+        left.set_yticks(range(w.shape[1]), range(w.shape[1]), fontsize=7)
+        right.set_xlabel("neuron", fontsize=8)
+        right.tick_params(labelsize=7)
+    return figure
+
+
+def share_panel(axes: Axes, shares: Mapping[float, float], starts: int) -> None:
+    """Shares of starts near the best by density, on a log axis; none of them is drawn at half a start."""
+    axes.plot(list(shares), [max(share, 0.5 / starts) for share in shares.values()], "o-", color="black", ms=3.5)
+    axes.axhline(0.5 / starts, color="grey", lw=0.6)
+    axes.text(max(shares), 0.6 / starts, f" none of {starts:,}", fontsize=7, va="bottom")
+    axes.set_yscale("log")
+    axes.set_ylabel("share of starts within 1 % of the best")
+
+
+def price_panel(axes: Axes, price: Mapping[float, float], with_bias: Mapping[float, float]) -> None:
+    """Loss over the linear-hidden optimum's by density, without and with hidden biases."""
+    axes.plot(list(price), list(price.values()), "o-", color="#5e3c99", ms=3.5, label="no hidden bias")
+    axes.plot(list(with_bias), list(with_bias.values()), "s", color="#e08214", ms=5, label="with a hidden bias")
+    axes.axhline(1.0, color="grey", lw=0.8)
+    axes.set_ylabel("loss over the linear-hidden optimum")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="y", which="both", labelsize=7)
+    axes.legend(fontsize=7, loc="upper left")
+
+
+def basis(densities: Sequence[float], linear: Sequence[NDArray], relu: Sequence[NDArray]) -> Figure:
+    """Heat maps of W [hidden, feature] with a linear hidden layer and with a ReLU, side by side for each density."""
+    figure, panels = plt.subplots(1, 2 * len(densities), figsize=(TEXT_WIDTH, 2.0), layout="constrained", squeeze=False)
+    both = (pair for pairs in zip(linear, relu, strict=True) for pair in zip(("linear", "ReLU"), pairs, strict=True))
+    for panel, p, (title, W) in zip(panels[0], np.repeat(densities, 2), both, strict=True):
+        heat(panel, W.T.clip(-1.2, 1.2))
+        panel.set_title(f"{title}, $p = {p:g}$", fontsize=8)
+        panel.set_xlabel("neuron", fontsize=8)
+    panels[0, 0].set_ylabel("feature", fontsize=8)
+    return figure
+
+
+def price_of_basis(
+    shares: Mapping[float, float],
+    starts: int,
+    price: Mapping[float, float],
+    with_bias: Mapping[float, float],
+    edges: Sequence[float],
+) -> Figure:
+    """Shares of starts near the best (share_panel) and loss over the linear-hidden one (price_panel), edges dotted."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.5), layout="constrained")
+    share_panel(left, shares, starts)
+    price_panel(right, price, with_bias)
+    for panel in (left, right):
+        density_axis(panel, max(price), min(price))
+        for edge in edges:
+            panel.axvline(edge, color="grey", lw=0.6, ls=":")
+    return figure

@@ -1,0 +1,244 @@
+"""Two sets of three correlated features in three dimensions (paper, section 5): from the minima under a symmetry that
+training passes to the octahedron, where that is the optimum, and how often it is found.
+
+A set is on or off as one, with chance p; importances are 1. The octahedron pairs each feature with an antipode in the
+other set. Losses called loss / p are divided by the density, which takes most of it out of them.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from studies.dynamics import (
+    Trajectory,
+    antipodal_pairs,
+    first_below,
+    is_octahedron,
+    kicked,
+    learn_all,
+    repeated,
+)
+from toymodels.checks import count
+from toymodels.data import CorrelatedFeatures, Number
+from toymodels.intervals import Share, first_crossing, share
+from toymodels.losses import PopulationLoss
+from toymodels.minima import minimise
+from toymodels.models import ReLUModel
+from toymodels.population import population_loss
+from toymodels.training import train
+
+SETS = [[0, 1, 2], [3, 4, 5]]
+ONES = torch.ones(6)
+OCTAHEDRON = torch.cat([torch.eye(3), -torch.eye(3)], 1).double()  # W [3, 6]
+EQUAL = {"C": [0, 0, 2, 3, 3, 5], "D": [0, 1, 2, 3, 4, 5]}  # by regime: which feature each one equals
+LONG = 5.0  # ‖W‖² above which a frame that is no octahedron counts as twisted, not as closed
+Shapes = tuple[Float[Tensor, "shape 3 6"], Float[Tensor, "shape 6"]]  # W and b of solutions to be followed in density
+
+
+def features(density: Number) -> CorrelatedFeatures:
+    """The two sets, with one density or several [instance]."""
+    return CorrelatedFeatures(6, SETS, density)
+
+
+def closed_forms(density: float) -> dict[str, tuple[ReLUModel, float]]:
+    """States with a loss in closed form, by name: the model and that loss.
+
+    merged: each set along its principal direction, p/3 (the variance within the sets). octahedron: p², as only both
+    sets together cost. nothing: W = 0 and the best bias, 2p - 3p²/2.
+    """
+    W = torch.zeros(1, 3, 6, dtype=torch.float64)
+    W[0, 0, :3] = W[0, 1, 3:] = 3**-0.5
+    bias = torch.full((1, 6), density / 2, dtype=torch.float64)
+    return {
+        "merged": (ReLUModel.from_weights(W, 0 * bias), density / 3),
+        "octahedron": (ReLUModel.from_weights(OCTAHEDRON[None], 0 * bias), density**2),
+        "nothing": (ReLUModel.from_weights(0 * W, bias), 2 * density - 1.5 * density**2),
+    }
+
+
+def closed_form_errors(densities: Iterable[float]) -> dict[str, float]:
+    """By state of closed_forms: how far its exact loss is from the closed form, relative, at the worst density."""
+    worst: dict[str, float] = {}
+    for density in densities:
+        for name, (model, closed) in closed_forms(density).items():
+            loss = population_loss(model, features(density), ONES).item()
+            worst[name] = max(worst.get(name, 0.0), abs(loss / closed - 1))
+    return worst
+
+
+def symmetric_minima(density: float, starts: int, seed: int) -> dict[str, float]:
+    """Lowest loss / p that random starts reach under each symmetry of EQUAL, which exact gradients keep.
+
+    C: two features of each set are equal. D: none. (With all three, the minimum is the state "merged" of closed_forms.)
+    Raises ValueError as minimise does.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    W = 0.5 * torch.randn(count("starts", starts), 3, 6, generator=generator, dtype=torch.float64)
+    lowest = {}
+    for name, equal in EQUAL.items():
+        models = ReLUModel.from_weights(W[:, :, equal], torch.zeros(len(W), 6).double())
+        lowest[name] = minimise(models, features(density), ONES, tolerance=1e-10).min().item() / density
+    return lowest
+
+
+def pairs_below(
+    W: Float[Tensor, "record run 3 6"], loss: Float[Tensor, "record run"], level: float
+) -> Int[Tensor, " run"]:
+    """How many antipodal pairs there are when the loss falls below level (at the end, where it does not)."""
+    record = first_below(loss, level)
+    return antipodal_pairs(W)[record, torch.arange(len(record))]
+
+
+def pairs_first(
+    W: Float[Tensor, "record run 3 6"], loss: Float[Tensor, "record run"], level: float
+) -> tuple[Bool[Tensor, " run"], Bool[Tensor, " run"]]:
+    """Have two or three antipodal pairs formed by the time the loss falls below level? And did it fall below it?"""
+    fell = loss[-1] < level
+    return (pairs_below(W, loss, level) >= 2) & fell, fell
+
+
+def branches_again(
+    run: Trajectory,
+    setting: dict,
+    moments: Mapping[str, float],
+    level: float,
+    size: float,
+    seed: int,
+    executor: Executor | None = None,
+) -> dict[str, dict[str, Bool[Tensor, " some"] | float]]:
+    """Is the branch, pairs_first, taken again by runs that start from a moment of `run`? `repeated` for each moment.
+
+    moments: loss / p below which an instance starts again, each weight kicked by a normal number of deviation size.
+    setting: arguments of dynamics.learn for these runs, features among them. level: loss / p for pairs_first, among
+    the instances that fall below it both times. Raises ValueError as kicked does.
+    """
+    p = setting["features"].density[:, 0]
+    first, fell = pairs_first(run.W, run.loss / p, level)
+    starts = {name: kicked(run, first_below(run.loss / p, value), size, seed) for name, value in moments.items()}
+    runs = learn_all({name: (setting | start, [0]) for name, start in starts.items()}, executor)
+    again = {name: pairs_first(later.W, later.loss / p, level) for name, later in runs.items()}
+    return {name: repeated(first, second, among=fell & below) for name, (second, below) in again.items()}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Minima that starts end in, at some densities [density].
+
+    W [density, start, 3, 6]; b [density, start, 6]; loss [density, start]: loss / p. octahedron [density, start]: is it
+    one?
+    """
+
+    density: Tensor
+    W: Tensor
+    b: Tensor
+    loss: Tensor
+    octahedron: Tensor
+
+    @property
+    def shares(self) -> dict[float, Share]:
+        """Which share of the starts ends as octahedron, by density."""
+        return {p: share(flags) for p, flags in zip(self.density.tolist(), self.octahedron, strict=True)}
+
+    @property
+    def half_at(self) -> float:
+        """The density at which that share first falls below a half, see first_crossing."""
+        return first_crossing(self.density, self.octahedron.double().mean(1), 0.5)
+
+
+def ends(
+    density: Sequence[float], starts: int, seed: int, scale: float = 1.0, steps: int = 0, **training: object
+) -> Ends:
+    """Random starts of `scale` times the usual size at each density, trained for `steps` on the exact loss, then
+    minimised. training goes to train. Raises ValueError as train and minimise do.
+    """
+    densities = torch.tensor(density, dtype=torch.float64)
+    p = densities.repeat_interleave(count("starts", starts))
+    generator = torch.Generator().manual_seed(seed)
+    models = ReLUModel(6, 3, len(p), generator=generator, init_scale=scale, dtype=torch.float64)
+    if count("steps", steps, least=0):
+        train(models, PopulationLoss(features(p), ONES, 4), steps, **training)
+    loss = minimise(models, features(p), ONES, tolerance=1e-9) / p
+    values = models.W.detach(), models.b.detach(), loss, is_octahedron(models.W.detach())
+    return Ends(densities, *(value.view(len(densities), starts, *value.shape[1:]) for value in values))
+
+
+def shapes(found: Iterable[Ends], seed: int = 5) -> Shapes:
+    """The octahedron, off by a hundredth, and of each of `found` at each density the lowest end that is none."""
+    generator = torch.Generator().manual_seed(seed)
+    W = [OCTAHEDRON[None] + 0.01 * torch.randn(3, 6, generator=generator, dtype=torch.float64)]
+    b = [torch.full((1, 6), 0.001).double()]
+    for end in found:
+        rival = end.loss.masked_fill(end.octahedron, torch.inf).argmin(1)
+        W.append(end.W[torch.arange(len(rival)), rival])
+        b.append(end.b[torch.arange(len(rival)), rival])
+    return torch.cat(W), torch.cat(b)
+
+
+def lines(start: Shapes, density: Float[Tensor, " density"]) -> dict[str, Float[Tensor, " density"]]:
+    """Lowest loss / p at each density of the minima next to the shapes, by form; infinite where none has that form.
+
+    Frames that are no octahedron are twisted (‖W‖² above LONG) or closed.
+    """
+    W, b = start
+    models = ReLUModel.from_weights(W.repeat(len(density), 1, 1), b.repeat(len(density), 1))
+    p = density.repeat_interleave(len(W))
+    loss = (minimise(models, features(p), ONES, tolerance=1e-12, terms=64) / p).view(len(density), -1)
+    W = models.W.detach()
+    octahedron, long = is_octahedron(W).view(loss.shape), (W.square().sum((1, 2)) > LONG).view(loss.shape)
+    forms = {"octahedron": octahedron, "twisted frames": ~octahedron & long, "closed frames": ~octahedron & ~long}
+    return {name: loss.masked_fill(~which, torch.inf).amin(1) for name, which in forms.items()}
+
+
+def takeover(start: Shapes, forms: Collection[str], low: float, high: float, halvings: int = 10) -> float:
+    """The density between low and high from which the lowest of the lines is none of `forms`, by halving.
+
+    NaN unless one of them is the lowest at low, and none at high.
+    """
+
+    def over(density: float) -> bool:
+        found = lines(start, torch.tensor([density], dtype=torch.float64))
+        now = min(loss.item() for name, loss in found.items() if name in forms)
+        return now > min(loss.item() for name, loss in found.items() if name not in forms)
+
+    if not (low < high and over(high) and not over(low)):
+        return math.nan
+    for _ in range(count("halvings", halvings)):
+        middle = (low + high) / 2
+        low, high = (low, middle) if over(middle) else (middle, high)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Which solution is the lowest. start: the shapes that are followed; lines: of them, by form, see `lines`.
+
+    until: the density up to which it is the octahedron. closed_from: the one from which it is a closed frame. NaN: see
+    takeover.
+    """
+
+    start: Shapes
+    lines: dict[str, Tensor]
+    until: float
+    closed_from: float
+
+    def compared(self, found: Iterable[Ends]) -> Float[Tensor, " density"]:
+        """The lowest loss that the starts find at each of their densities, of all `found`, over that of the lines."""
+        found = list(found)
+        lowest = torch.stack([*lines(self.start, found[0].density).values()]).amin(0)
+        return torch.cat([end.loss for end in found], 1).amin(1) / lowest
+
+
+def optimum(found: Iterable[Ends], density: Float[Tensor, " density"], halvings: int) -> Optimum:
+    """The octahedron and its rivals among `found`, followed to each density, and the borders between their forms.
+
+    The octahedron gives way between p = 0.15 and 0.2, and the twisted frames from there to 0.25, or the border is NaN.
+    """
+    start = shapes(found)
+    until = takeover(start, ["octahedron"], 0.15, 0.2, halvings)
+    closed_from = takeover(start, ["octahedron", "twisted frames"], until + 0.005, 0.25, halvings)
+    return Optimum(start, lines(start, density), until, closed_from)

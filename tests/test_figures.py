@@ -1,0 +1,243 @@
+"""Figures of single notebooks: what they make of the data that they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.collections import PathCollection
+
+import toymodels as tm
+from studies import (
+    absolute,
+    absolute_figures,
+    conditions_figures,
+    diagrams_figures,
+    geometry,
+    geometry_figures,
+    introduction_figures,
+    landscape,
+    local_bases,
+    local_bases_figures,
+    neurons,
+    neurons_figures,
+    nulls_figures,
+    octahedron_figures,
+    sets,
+    sets_figures,
+    vulnerability,
+    vulnerability_figures,
+)
+from toymodels import metrics
+from toymodels.intervals import share
+from toymodels.plots import phases
+from toymodels.report import STYLE
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    with plt.style.context(STYLE):
+        yield
+    plt.close("all")
+
+
+@pytest.fixture
+def diagram():
+    densities, importances = torch.logspace(0, -2, 4).double(), torch.logspace(-1, 1, 3).double()
+    return densities, importances, tm.theory.canonical_phase(densities[:, None], importances)
+
+
+def test_regimes_and_paths_end_where_the_regimes_end():
+    step = torch.arange(1, 11)
+    W = torch.arange(10.0)[:, None, None, None].expand(10, 2, 3, 6)
+    loss = torch.linspace(2, 0.1, 10)[:, None].expand(10, 2)
+    loss = loss.clone()
+    loss[:3, 0] = 0.1  # another run, ended before
+    figure = octahedron_figures.regimes_and_paths(step, loss, W, 1, (1.7, 0.3), loss[[1, 3, 6], 1].tolist())
+    axes = {ax.get_label(): ax for ax in figure.axes}
+    ends = [max(line.get_data_3d()[0].max() for line in axes[letter].lines) for letter in "ABCD"]
+    assert ends == [2.0, 4.0, 7.0, 9.0]  # W counts the records
+    assert [text.get_text() for text in axes["log"].texts] == [*"ABCD"]
+    assert axes["log"].get_xlim() == (2, 10)
+    assert axes["linear"].get_xlim() == (0, 6)
+
+
+def test_lines_of_forms_are_cut_where_the_form_is_missing():
+    density = torch.tensor([0.15, 0.2])
+    lines = {"one": density, "other": torch.tensor([torch.inf, 0.2])}
+    found = [share(torch.tensor([True, True])), share(torch.tensor([True, False]))]
+    figure = octahedron_figures.optimum_and_basin(density, lines, {"adam": {0.15: found[0], 0.2: found[1]}}, 0.17)
+    left, right = figure.axes
+    assert np.isnan(left.lines[1].get_ydata()).tolist() == [True, False]
+    assert right.containers[0].lines[0].get_ydata().tolist() == [1.0, 0.5]
+    assert right.containers[0].lines[0].get_xdata().tolist() == [0.15, 0.2]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["Adam"]
+
+
+def test_lines_of_success_show_shares_of_starts_by_steps_and_by_rate():
+    _, (left, right) = plt.subplots(1, 2)
+    some, all_ = torch.tensor([True, False, False, False]), torch.ones(4, dtype=torch.bool)
+    conditions_figures.success_by_steps(left, [200, 2000], {128: [some, all_], None: [all_, some]})
+    handles, labels = left.get_legend_handles_labels()
+    assert labels == ["batch 128", "exact"]
+    assert [list(bars.lines[0].get_ydata()) for bars in handles] == [[0.25, 1.0], [1.0, 0.25]]
+    assert handles[1].lines[0].get_color() == "black"
+    assert [text.get_text() for text in left.get_xticklabels()] == ["200", "2k"]
+    conditions_figures.success_by_rate(right, {"sgd": {600: {0.1: some}, 6000: {0.1: all_, 1.0: some}}}, ["C3"])
+    first, second = (bars.lines[0] for bars in right.get_legend_handles_labels()[0])
+    assert (first.get_linestyle(), second.get_linestyle()) == (":", "-")
+    assert list(second.get_ydata()) == [1.0, 0.25]
+    assert list(right.get_xticks()) == [0.1, 1.0]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["sgd, 600", "sgd, 6,000"]
+
+
+def test_models_in_the_plane_are_turned_and_mirrored_for_comparison():
+    W = torch.tensor([[1.0, 0.6, -0.3], [0.0, 0.8, 0.4]])
+    turned = sets_figures.pointing_up(W, 0)
+    np.testing.assert_allclose(turned[:, 0], [0, 1], atol=1e-7)
+    np.testing.assert_allclose(turned.T @ turned, W.T @ W, atol=1e-6)
+    mirrored = W * torch.tensor([[1.0], [-1.0]])
+    np.testing.assert_allclose(sets_figures.upright(W), sets_figures.upright(mirrored), atol=1e-6)
+    assert sets_figures.upright(W)[0, :2].sum() >= 0
+
+
+def test_a_column_shows_a_grid_and_who_finds_it(generator):
+    _, axes = plt.subplots(2, 1)
+    grid = sets.pair_grid(2, 3, 2, generator)
+    image = sets_figures.grid_column(axes, grid, sets.arrangement(grid.best.W.detach(), [[0, 1], [2, 3]]))
+    sets_figures.pair_borders(axes[0])
+    sets_figures.pair_border_names(axes[0])
+    share = (grid.loss <= grid.lowest * 1.001).double().mean(0)
+    np.testing.assert_allclose(np.asarray(image.get_array()), grid.grid(share).T.numpy())
+    assert len(axes[0].texts) == 4
+
+
+def test_shares_of_merged_pairs_fill_the_panel():
+    _, ax = plt.subplots()
+    merged = torch.tensor([[0, 1, 3], [0, 2, 3]])
+    areas = sets_figures.merged_panel(ax, torch.tensor([0.1, 0.2, 0.3]), merged, [0.15, 0.25])
+    assert len(areas) == 4
+    tops = [area.get_paths()[0].vertices[:, 1].max() for area in areas]
+    assert tops == [1, 1, 1, 1]
+    assert [line.get_xdata()[0] for line in ax.lines] == [0.15, 0.25]
+
+
+def test_local_bases_are_shown_in_the_order_of_their_partners(generator):
+    found = local_bases.find([0.01, 0.1], 2, 0, generator, size=3)
+    figure = local_bases_figures.local_bases(found, [0.1])
+    gram = found.W[1].T @ found.W[1]
+    order = local_bases.by_partner(found.W)[1]
+    image = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(image, gram[order][:, order].numpy())
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["$p$ = 0.1", ""]
+
+
+def test_lines_of_training_against_attacks_are_per_density():
+    both = torch.tensor([2.0, 1.0])
+    trained = vulnerability.Trained(torch.tensor([0.0, 1.0]), both, both, both - 1, both, both)
+    axes = vulnerability_figures.training_figure({0.1: trained}).axes
+    assert list(axes[2].lines[0].get_ydata()) == pytest.approx([20.0, 10.0])  # clean loss / p
+    assert axes[1].lines[1].get_linestyle() == ":"
+    assert list(axes[1].lines[1].get_ydata()) == [1.0, 0.0]
+    assert [text.get_text() for text in axes[2].get_legend().get_texts()] == ["p = 0.1"]
+
+
+def test_landscapes_stand_below_the_shares_of_starts(diagram):
+    p, r, _ = diagram
+    W = torch.tensor([[[1.0, -1.0]], [[1.0, 0.0]]])
+    order = torch.tensor([int(tm.Phase.SUPERPOSITION), int(tm.Phase.IGNORED)])
+    there = landscape.Minima(W, torch.zeros(2, 2), torch.tensor([0.1, 0.2]), order, torch.tensor([0.6, 0.4]))
+    landscapes = {p: (1 + torch.rand(5, 5), there) for p in (0.6, 0.2)}
+    which = torch.tensor([[0, 1], [1, -1]])
+    figure = diagrams_figures.starts_and_landscapes(p, r, [torch.rand(4, 3)] * 4, landscapes, 0.2, which)
+    panels = [ax for ax in figure.axes if ax.get_title().startswith("$p")]
+    assert [ax.get_title() for ax in panels] == ["$p = 0.6$", "$p = 0.2$", "$p = 0.2$: basins"]
+    image = np.asarray(panels[2].images[0].get_array())[..., :3]
+    np.testing.assert_allclose(image[0, 0], phases.phase_colours(order[:1])[0])
+    np.testing.assert_allclose(image[1, 1], 0.85)
+    dots = [[c for c in ax.collections if isinstance(c, PathCollection)] for ax in panels]
+    assert [len(some) for some in dots] == [4, 4, 4]  # two minima and their mirror images
+
+
+def test_arrangements_show_every_angle_and_the_interval_of_every_share():
+    densities, count = torch.tensor([1.0, 0.1]), torch.tensor([2, 3])
+    gaps = [torch.tensor([90.0, 270.0]), torch.tensor([120.0, 120.0, 120.0])]
+    found = [share(torch.tensor([True] * k + [False] * (8 - k))) for k in (8, 2)]
+    figure = introduction_figures.arrangements(densities, count, gaps, found)
+    dots = [line.get_ydata().tolist() for line in figure.axes[1].lines if line.get_marker() == "."]
+    assert dots == [[90.0, 270.0], [120.0, 120.0, 120.0]]
+    np.testing.assert_allclose(figure.axes[2].lines[0].get_ydata(), [1, 0.25])
+    edge = figure.axes[2].collections[0].get_paths()[0].vertices[:, 1]
+    assert edge.min() == pytest.approx(found[1].low)
+
+
+def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_line():
+    p = neurons.Problem(np.ones(3), 4, tied=False, absolute=True)
+    ratios = {0.1: 0.5, 0.01: 0.25}
+    best = {d: absolute.Found(ratio, 0.01, absolute.monosemantic(p, d), np.ones(1)) for d, ratio in ratios.items()}
+    axes = absolute_figures.stacks(p, best).axes
+    assert [ax.get_ylabel() for ax in axes] == ["$p = 0.1$", "$p = 0.01$"]
+    assert [ax.get_title(loc="right")[-5:] for ax in axes] == ["0.500", "0.250"]
+    (ax,) = absolute_figures.ratios({"carried": best}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {"carried", "random"}
+    assert ax.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.25]
+    assert [2.0, 3.0] in [list(line.get_ydata()) for line in ax.lines]
+    assert ax.get_xlim() == pytest.approx((1.05, 0.01 / 1.05))
+
+
+def test_a_graph_without_features_leaves_its_panel_empty():
+    _, (empty, one) = plt.subplots(1, 2)
+    for ax, W in ((empty, torch.zeros(2, 4)), (one, geometry.simplex(2))):
+        geometry_figures.graph_panel(ax, geometry.feature_graph(W), W, metrics.dimensionality(W).numpy())
+        assert not ax.axison
+    assert [len(ax.collections) for ax in (empty, one)] == [0, 2]  # of edges and nodes
+
+
+def test_the_staircase_leaves_out_factors_that_were_not_tried():
+    p = np.array([0.9, 0.3, 0.15])
+    benefit = {"triangle": p, "pentagon": 2 * p, "crowd of pairs": 3 * p, "no factor": p}
+    left, right = geometry_figures.staircase(p, benefit, p).axes
+    names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)]
+    assert names == [["digon", "triangle", "pentagon"], ["digon", "pentagon", "crowd of pairs"]]
+    np.testing.assert_allclose(right.lines[2].get_ydata(), 2e3 * p)
+
+
+def test_the_basis_with_and_without_a_relu_side_by_side():
+    linear, relu = [np.full((2, 3), 5.0), np.zeros((2, 3))], [np.ones((2, 3)), -np.ones((2, 3))]
+    figure = neurons_figures.basis([0.3, 0.3], linear, relu)  # one density may be shown twice
+    assert [ax.get_title() for ax in figure.axes] == ["linear, $p = 0.3$", "ReLU, $p = 0.3$"] * 2
+    assert [ax.images[0].get_array().max() for ax in figure.axes] == [1.2, 1.0, 0.0, -1.0]  # cut at the scale's end
+    assert figure.axes[0].images[0].get_array().shape == (3, 2)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["feature", "", "", ""]
+
+
+def test_shares_and_price_have_one_axis_of_density_and_the_same_edges():
+    price = {0.9: 1.0, 0.3: 1.3, 0.01: 5.0}
+    figure = neurons_figures.price_of_basis({0.3: 0.5, 0.01: 0.0}, 1000, price, {0.3: 1.01}, [0.4, 0.1])
+    left, right = figure.axes
+    assert left.get_xlim() == right.get_xlim() == pytest.approx((0.9 * 1.05, 0.01 / 1.05))
+    assert list(left.lines[0].get_ydata()) == [0.5, 0.0005]  # none of a thousand, at half a start
+    for ax in (left, right):
+        dotted = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
+        assert dotted == [0.4, 0.1]
+
+
+def test_maps_of_settings_have_a_row_for_each_label_and_a_column_for_each_task():
+    tables = [[[0.5, 1.0], [0.0, 0.25]]] * 3
+    figure = conditions_figures.setting_maps({"200 steps": tables}, ["a", "b", "c"], (0.01, 0.1), (16, None))
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["a", "b", "c"]
+    assert [text.get_text() for text in figure.axes[2].texts] == ["50", "100", "0", "25"]
+
+
+def test_maps_of_what_is_kept(diagram):
+    densities, importances, phase = diagram
+    both = torch.ones(*phase.shape, 2, dtype=torch.bool)
+    figure = nulls_figures.kept_maps(densities, importances, {"all": both, "none": ~both})
+    assert [ax.get_title() for ax in figure.axes] == ["all", "none"]
+    shades = [ax.collections[0].get_array() for ax in figure.axes]
+    assert not np.allclose(shades[0], shades[1])
+
+
+def test_partners_have_a_colour_each(diagram):
+    colours = diagrams_figures.partner_colours(torch.tensor([[0, 1], [2, 3]]))
+    assert colours.shape == (2, 2, 3)
+    assert len({tuple(colour) for colour in colours.reshape(-1, 3)}) == 4
