@@ -21,6 +21,7 @@ All but train take store= and executor=: resumable from a folder, on many proces
 What to hand them
 data.py     what x is: Sparse-, Correlated-, Paired-, Anticorrelated-, HierarchicalFeatures; samples and their law
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
+autoencoders.py  SparseAutoencoder on the Activations of a model, its AutoencoderLoss, and what it reads
 losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
 What to read then
 metrics, theory, representation, attacks: numbers and closed forms of W; intervals: shares of starts and curves at
@@ -31,6 +32,7 @@ population  the exact loss and its derivation; training, minima, sweeps: the fiv
 """
 
 from toymodels import theory
+from toymodels.autoencoders import Activations, AutoencoderLoss, Reading, SparseAutoencoder, decoder_cosines, read
 from toymodels.branches import Branch, crossing, follow, relax
 from toymodels.data import (
     AnticorrelatedFeatures,
@@ -76,7 +78,9 @@ __version__ = "0.2.0"
 
 __all__ = [
     "AbsoluteValueModel",
+    "Activations",
     "AnticorrelatedFeatures",
+    "AutoencoderLoss",
     "Branch",
     "CorrelatedFeatures",
     "Features",
@@ -91,17 +95,20 @@ __all__ = [
     "Problem",
     "ReLUHiddenModel",
     "ReLUModel",
+    "Reading",
     "Restarts",
     "SampledLoss",
     "SharedByBatch",
     "SharedByBoth",
     "SharedByExample",
+    "SparseAutoencoder",
     "SparseFeatures",
     "StratifiedLoss",
     "ToyModel",
     "Values",
     "angles",
     "crossing",
+    "decoder_cosines",
     "dimensionality",
     "dimensions_per_feature",
     "feature_norms",
@@ -112,6 +119,7 @@ __all__ = [
     "phase_diagram",
     "phase_labels",
     "population_loss",
+    "read",
     "readout_accuracy",
     "relax",
     "represented",

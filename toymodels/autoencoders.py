@@ -5,29 +5,25 @@ z = act(E (h - d) + e) and writes ĥ = D z + d. The model is such an SAE itself,
 true dictionary has the columns of W for its decoder directions D_k.
 """
 
-import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import qmc
 from torch import Tensor, nn
 
 from toymodels import streams
 from toymodels.checks import count, in_range, positive, require
-from toymodels.data import Features, law
+from toymodels.data import Features, SparseFeatures
 from toymodels.engine import autoencoders as engine
 from toymodels.engine.kernel import Kernel
 from toymodels.losses import examples
 from toymodels.models import ToyModel
-from toymodels.samples import stratified
+from toymodels.samples import of_tasks
 
 KINDS = {"relu": engine.RELU, "topk": engine.TOPK, "batchtopk": engine.BATCHTOPK, "jumprelu": engine.JUMPRELU}
-MOST_SUPPORTED = 12  # features of which all 2^n sets of active ones are listed
-FEWEST = 16  # rows of a set of active features
 FOUND = 0.97  # cosine from which a latent counts as a feature: 14 degrees
 
 
@@ -40,22 +36,27 @@ class Rows(NamedTuple):
 
 
 class Activations:
-    """h = Wx of each instance of a model on its features: what a sparse autoencoder is trained on.
+    """The hidden layer h of each instance of a model on its features: what a sparse autoencoder is trained on.
 
-    model: one with W [instance, hidden, feature], which is copied; features: one density, or as many as the model has
-    instances. Raises ValueError if they do not fit.
+    model: one with W [instance, hidden, feature]; its weights are copied. features: of one instance, or of as many as
+    the model has. Raises ValueError if they do not fit.
     """
 
     def __init__(self, model: ToyModel, features: Features):
-        require(hasattr(model, "W"), "model", type(model).__name__, "a model with W, whose hidden layer is Wx")
+        require("W" in dict(model.named_parameters()), "model", type(model).__name__, "a model with weights W")
         n = features.n_features
         require(model.n_features == n, "n_features", model.n_features, f"{n}, as the features have")
-        self.W = model.W.detach().double().clone()
+        self.model = model.with_parameters({name: values.double() for name, values in model.named_parameters()})
         self.features = features.for_instances(model.n_instances)
 
     @property
+    def W(self) -> Float64[Tensor, "instance input feature"]:
+        """The directions W_i of the features in h."""
+        return self.model.W.detach()
+
+    @property
     def n_instances(self) -> int:
-        return self.W.shape[0]
+        return self.model.n_instances
 
     @property
     def n_inputs(self) -> int:
@@ -64,71 +65,24 @@ class Activations:
 
     def select(self, index: Int64[Tensor, " some"]) -> "Activations":
         """The activations of the instances of these numbers."""
-        return Activations(_WithW(self.W[index]), self.features.select(index))
+        return Activations(self.model.select(index), self.features.select(index))
 
     def repeat(self, times: int) -> "Activations":
         """The same activations for times × n_instances instances, the whole set one after the other."""
         return self.select(torch.arange(self.n_instances).repeat(count("times", times)))
 
-    def sample(
-        self, batch: int, generator: streams.Source, start: int = 0
-    ) -> Float[Tensor, "instance batch input"]:
-        """A batch of h, float32: examples start .. start + batch - 1 of each instance's stream."""
+    def sample(self, batch: int, generator: streams.Source, start: int = 0) -> Float64[Tensor, "instance batch input"]:
+        """A batch of h: examples start .. start + batch - 1 of each instance's stream."""
         seeds = streams.instance_seeds(generator, self.n_instances)
         x = examples(self.features, seeds, start, count("batch", batch))
-        return torch.bmm(x, self.W.mT.to(x))
+        with torch.no_grad():
+            return self.model.hidden(x.double())
 
     def rows(self, size: int, seed: int = 0) -> Rows:
-        """About `size` weighted rows of each instance, stratified by which features are on, the values Sobol points.
-
-        A mean over them is close to the expectation: the strata have their exact chances. Another seed is another
-        scramble. Features that differ in density, or form sets, are listed by the set of active ones: at most
-        MOST_SUPPORTED of them. Raises ValueError for more.
-        """
-        parts = [_weighted(self.features.select(torch.tensor([k])), size, seed) for k in range(self.n_instances)]
-        longest = max(len(weight) for _, weight in parts)
-        padded = [(np.pad(x, ((0, longest - len(x)), (0, 0))), np.pad(w, (0, longest - len(w)))) for x, w in parts]
-        x, weight = (torch.from_numpy(np.stack(arrays)).double() for arrays in zip(*padded, strict=True))
-        return Rows(x, torch.bmm(x, self.W.mT), weight)
-
-
-class _WithW(NamedTuple):
-    W: Tensor
-
-    @property
-    def n_instances(self) -> int:
-        return self.W.shape[0]
-
-    @property
-    def n_features(self) -> int:
-        return self.W.shape[2]
-
-
-def _weighted(features: Features, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted rows x [row, feature] and weights [row] of features with one instance."""
-    chance, density = (values[0].numpy() for values in law(features, 1))
-    if len(chance) == 1 and (density == density[0, 0]).all() and density[0, 0] > 0.0:
-        sample = stratified(features.n_features, float(density[0, 0]), size, seed, features.signed)
-        weight = sample.weight.reshape(-1).astype(np.float64)
-        return sample.rows.astype(np.float64), weight / weight.sum()
-    n = features.n_features
-    require(n <= MOST_SUPPORTED, "n_features", n, f"at most {MOST_SUPPORTED} features of different density or in sets")
-    on = np.array(list(itertools.product((False, True), repeat=n)))
-    chances = np.einsum("c,cs->s", chance, np.where(on[None], density[:, None], 1.0 - density[:, None]).prod(-1))
-    share = chances * np.sqrt(on.sum(1))
-    rng, parts, weights = np.random.default_rng(seed), [], []
-    for active, probability, part in zip(on, chances, share / max(share.sum(), 1e-300), strict=True):
-        if probability < 1e-12:
-            continue
-        k = int(active.sum())
-        rows = 1 if k == 0 else 2 ** int(np.ceil(np.log2(max(FEWEST, size * part))))
-        x = np.zeros((rows, n))
-        if k:
-            x[:, active] = qmc.Sobol(k, rng=rng).random(rows)
-        parts.append(x)
-        weights.append(np.full(rows, probability / rows))
-    x, weight = np.concatenate(parts), np.concatenate(weights)
-    return (np.where(x > 0.0, 2.0 * x - 1.0, 0.0) if features.signed else x), weight / weight.sum()
+        """About `size` weighted rows of each instance: see samples.of_tasks. Another seed is another sample."""
+        x, weight = (torch.from_numpy(values).double() for values in of_tasks(self.features, size, seed).rows)
+        with torch.no_grad():
+            return Rows(x, self.model.hidden(x), weight / weight.sum(1, keepdim=True))
 
 
 class SparseAutoencoder(ToyModel):
@@ -160,7 +114,7 @@ class SparseAutoencoder(ToyModel):
     ):
         nn.Module.__init__(self)
         count("n_inputs", n_inputs), count("n_latents", n_latents), count("n_instances", n_instances)
-        self.activation, self.k = _activation(activation, k, n_latents)
+        self.gate, self.k = _gate(activation, k, n_latents)
         positive("init_scale", init_scale), positive("threshold", threshold)
         seeds, size = streams.instance_seeds(generator, n_instances), n_inputs * n_latents
         D = streams.normal(seeds, -size, size).view(n_instances, n_inputs, n_latents)  # data come after the beginning
@@ -213,13 +167,13 @@ class SparseAutoencoder(ToyModel):
     def hidden(self, x: Float[Tensor, "instance batch input"]) -> Float[Tensor, "instance batch latent"]:
         """The latents z of h."""
         pre = torch.baddbmm(self.e.unsqueeze(1), x - self.d.unsqueeze(1), self.E.mT)
-        if self.activation == "jumprelu":
+        if self.gate == "jumprelu":
             return pre * (pre > self.log_threshold.exp().unsqueeze(1))
         z = pre.relu()
         if self.k is None:
             return z
-        rows = z if self.activation == "topk" else z.flatten(1)
-        kept = rows.topk(self.k * (1 if self.activation == "topk" else z.shape[1]))
+        rows = z if self.gate == "topk" else z.flatten(1)
+        kept = rows.topk(self.k * (1 if self.gate == "topk" else z.shape[1]))
         return torch.zeros_like(rows).scatter(-1, kept.indices, kept.values).view_as(z)
 
     def forward(self, x: Float[Tensor, "instance batch input"]) -> Float[Tensor, "instance batch input"]:
@@ -227,7 +181,7 @@ class SparseAutoencoder(ToyModel):
         return torch.baddbmm(self.d.unsqueeze(1), self.hidden(x), self.D.mT)
 
 
-def _activation(activation: str, k: int | None, n_latents: int) -> tuple[str, int | None]:
+def _gate(activation: str, k: int | None, n_latents: int) -> tuple[str, int | None]:
     require(activation in KINDS, "activation", activation, ", ".join(KINDS))
     if activation in ("relu", "jumprelu"):
         require(k is None, "k", k, f"None for {activation}")
@@ -243,8 +197,8 @@ class AutoencoderLoss:
 
     The norm in the penalty leaves no scale to escape to. For jumprelu λ prices each active latent, λ E Σ_k [z_k > 0].
     activations: of n tasks; serves models with any multiple of n instances, instance = start × n + task.
-    penalty: λ, at least 0, a number or [task]. rows, seed: the weighted rows that stand for the expectation, the same at
-    every call. batch, generator: fresh batches of this size instead, as one trains; each instance has its own stream.
+    penalty: λ, at least 0, a number or [task]. rows, seed: of the weighted rows that stand for the expectation, the
+    same at every call. batch, generator: fresh batches of this size instead; each instance draws from its own stream.
     bandwidth: for jumprelu, whose loss jumps. On weighted rows the jump is a ramp of this width, the gradient exact
     (0: the jump, and no gradient by the thresholds). On batches it is the width of the straight-through estimate.
     topk and batchtopk: the gradient leaves out that rows change sides, on any sample.
@@ -263,8 +217,11 @@ class AutoencoderLoss:
         tasks = self.activations.n_instances
         penalty = torch.as_tensor(self.penalty, dtype=torch.float64)
         in_range("penalty", penalty, 0.0, torch.finfo(torch.float64).max, "finite numbers of at least 0")
-        require(penalty.shape in ((), (tasks,)), "penalty", f"of shape {tuple(penalty.shape)}", f"a number or [{tasks}]")
-        in_range("bandwidth", torch.tensor(float(self.bandwidth)), 0.0, 1e300, "a finite number of at least 0")
+        require(
+            penalty.shape in ((), (tasks,)), "penalty", f"of shape {tuple(penalty.shape)}", f"a number or [{tasks}]"
+        )
+        width = torch.tensor(float(self.bandwidth), dtype=torch.float64)
+        in_range("bandwidth", width, 0.0, torch.finfo(torch.float64).max, "a finite number of at least 0")
         count("rows", self.rows)
         require(self.batch is None or self.generator is not None, "generator", None, "where batches come from")
         self._penalty, self._tasks, self._drawn = penalty.expand(tasks), torch.arange(tasks), 0
@@ -282,10 +239,10 @@ class AutoencoderLoss:
         other._penalty, other._tasks = self._penalty[index], self._tasks[index]
         return other
 
-    def __call__(self, model: SparseAutoencoder) -> Float64[Tensor, " instance"]:
+    def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         return self.kernel(model).differentiable(model)
 
-    def kernel(self, model: SparseAutoencoder) -> Kernel:
+    def kernel(self, model: ToyModel) -> Kernel:
         """The compiled loss and gradient; on batches, of the next one."""
         inputs = self.activations.n_inputs
         require(type(model) is SparseAutoencoder, "model", type(model).__name__, "a SparseAutoencoder")
@@ -294,40 +251,40 @@ class AutoencoderLoss:
         require(n % tasks == 0, "number of instances", n, f"a multiple of {tasks}, as the activations have")
         require(model.E.device.type == "cpu", "device", str(model.E.device), "cpu")
         turn = torch.arange(n) % tasks
-        rows = (self._h, self._weight, self._tasks[turn]) if self.batch is None else self._next_batch(turn)
-        h, weight, task = (values.numpy() for values in rows)
-        smooth = self.batch is None and self.bandwidth > 0.0
-        kind = model.n_hidden, KINDS[model.activation], model.k or 0
-        settings = task, h, weight, *kind, self._penalty[turn].numpy(), self.bandwidth, smooth
-        return Kernel(_flat, (settings,), torch.float64, tuple(name for name, _ in model.named_parameters()))
+        kind = model.n_hidden, KINDS[model.gate], model.k or 0, self._penalty[turn].numpy(), float(self.bandwidth)
+        names = tuple(name for name, _ in model.named_parameters())
+        if self.batch is None:
+            rows = self._tasks[turn].numpy(), self._h, self._weight
+            loop, settings, examples = engine.losses, (*rows, *kind, self.bandwidth > 0.0), self._weight[0].size
+        else:
+            loop, settings, examples = *self._next_batch(turn, kind), self.batch
+        return Kernel(loop, settings, torch.float64, 4.0 * examples * (inputs + 1) * (model.n_hidden + 1), names=names)
 
-    def _next_batch(self, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _next_batch(self, turn: Int64[Tensor, " instance"], kind: tuple) -> tuple[Callable, tuple]:
+        """The loop on the next batch and its settings: one that draws it, where there is one, or on rows drawn here."""
         if self._seeds is None or len(self._seeds) != len(turn):
             self._many = self.activations.select(self._tasks[turn])
             self._seeds, self._drawn = streams.instance_seeds(self.generator, len(turn)), 0
-        h = self._many.sample(self.batch, self._seeds, self._drawn).double()
-        self._drawn += self.batch
+        start, self._drawn = self._drawn, self._drawn + self.batch
+        features, model = self._many.features, self._many.model
+        sparse = type(features) is SparseFeatures and features.draws_by_stream and self.batch % engine.ROWS == 0
+        if sparse and type(model).hidden is ToyModel.hidden and model.unaltered:
+            seeds, density = self._seeds.numpy().view(np.uint64), features.density.float().contiguous().numpy()
+            drawn = seeds, start, self.batch, density, features.signed, self._many.W.numpy()
+            return engine.fresh_losses, (*drawn, *kind)
+        h = self._many.sample(self.batch, self._seeds, start)
         weight = torch.full(h.shape[:2], 1.0 / self.batch, dtype=torch.float64)
-        return *_blocks(h, weight), torch.arange(len(turn))
+        return engine.losses, (np.arange(len(h)), *_blocks(h, weight), *kind, False)
 
 
-def _flat(*arrays):
-    *parameters, settings = arrays
-    k = len(parameters[0])
-    theta = np.concatenate([p.reshape(k, -1) for p in parameters], 1)
-    gradient, loss = np.empty_like(theta), np.empty(k)
-    engine.losses(theta, gradient, loss, np.arange(k), *settings)
-    ends = np.cumsum([p[0].size for p in parameters])[:-1]
-    parts = np.split(gradient, ends, 1)
-    return loss, *(np.ascontiguousarray(g).reshape(p.shape) for g, p in zip(parts, parameters))
-
-
-def _blocks(h: Float[Tensor, "instance row input"], weight: Float[Tensor, "instance row"]) -> tuple[Tensor, Tensor]:
+def _blocks(
+    h: Float[Tensor, "instance row input"], weight: Float[Tensor, "instance row"]
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows as the engine reads them: h [instance, block, input, ROWS], weight [instance, block, ROWS], padded."""
     pad = -h.shape[1] % engine.ROWS
     h, weight = nn.functional.pad(h, (0, 0, 0, pad)), nn.functional.pad(weight, (0, pad))
     blocks = h.view(len(h), -1, engine.ROWS, h.shape[2]).transpose(2, 3).contiguous()
-    return blocks, weight.view(len(h), -1, engine.ROWS).contiguous()
+    return blocks.numpy(), weight.view(len(h), -1, engine.ROWS).contiguous().numpy()
 
 
 def decoder_cosines(
@@ -335,7 +292,8 @@ def decoder_cosines(
 ) -> Float64[Tensor, "instance latent feature"]:
     """Signed cosines between decoder directions and the feature directions W_i; 0 for directions of length 0."""
     unit = nn.functional.normalize(model.D.detach().double(), dim=1)
-    return unit.mT @ nn.functional.normalize(W.double(), dim=1)
+    cosine = unit.mT @ nn.functional.normalize(W.double(), dim=1)
+    return cosine.round(decimals=6)  # of antipodal features, equally far from a latent but for rounding, the first
 
 
 class Reading(NamedTuple):
@@ -343,9 +301,9 @@ class Reading(NamedTuple):
 
     found [instance, feature]: a latent has a cosine of at least FOUND with the feature. mcc: mean cosine of the best
     matching of latents with represented features, one to one. uniqueness: number of different features nearest to
-    latents, over the number of latents. f1: of firing (z_k > 0 where x_i > 0), mean over represented features, each with
-    its nearest latent. l0: mean number of active latents, true_l0 of active represented features. dead: latents that
-    are never on. shrinkage: E‖ĥ‖ / E‖h‖. explained: 1 - E‖h - ĥ‖² / E‖h - E h‖².
+    latents, over the number of latents. f1: of firing (z_k > 0 where x_i > 0), mean over represented features, each
+    with its nearest latent. l0: mean number of active latents, true_l0 of active represented features. dead: number of
+    latents that are never on. shrinkage: E‖ĥ‖ / E‖h‖. explained: 1 - E‖h - ĥ‖² / E‖h - E h‖².
     """
 
     found: Bool[Tensor, "instance feature"]
@@ -405,7 +363,7 @@ def read(model: SparseAutoencoder, activations: Activations, size: int = 8192, s
 
 def _latents(model: SparseAutoencoder, h: Tensor, weight: Tensor) -> Tensor:
     """z of weighted rows; for batchtopk the rows share one threshold, above which k are active in the mean row."""
-    if model.activation != "batchtopk":
+    if model.gate != "batchtopk":
         return model.hidden(h)
     z = torch.baddbmm(model.e.unsqueeze(1), h - model.d.unsqueeze(1), model.E.mT).relu()
     flat, order = z.flatten(1).sort(dim=1, descending=True)
@@ -416,6 +374,8 @@ def _latents(model: SparseAutoencoder, h: Tensor, weight: Tensor) -> Tensor:
 
 def _matched(similarity: Tensor, represented: Tensor) -> Tensor:
     """Mean similarity [instance] of the best one-to-one matching of latents with represented features."""
+    from scipy.optimize import linear_sum_assignment  # takes a while to import
+
     means = []
     for values, some in zip(similarity, represented, strict=True):
         values = values[:, some].numpy()

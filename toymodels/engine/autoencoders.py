@@ -2,8 +2,8 @@
 
 pre = E (h - d) + e, z = pre where pre exceeds a threshold, ĥ = D z + d. ReLU, TopK, BatchTopK and JumpReLU differ in
 the threshold alone: 0, the next largest pre-activation of the row, one number for all rows, a parameter of the latent.
-Rows h are handled ROWS at a time, and sums over rows kept in LANES. Arithmetic is strict and in float64: an instance has
-the same bits whoever is stacked beside it.
+Rows h are handled ROWS at a time, and sums over rows kept in LANES. Arithmetic is strict and in float64: an instance
+has the same bits whoever is stacked beside it.
 """
 
 import math
@@ -281,9 +281,10 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
 
 @allocating
 def losses(theta, gradient, loss, some, task, h, weight, K, activation, k, penalty, width, smooth):
-    """Loss and gradient of instances `some`; task [instance]: which of the rows h [task, block, input, ROWS] are theirs.
+    """Loss and gradient of instances `some` on weighted rows.
 
-    penalty [instance]. The other arguments: see on_rows.
+    task [instance]: which of the rows h [task, block, input, ROWS] are theirs. penalty [instance]. The other arguments:
+    see on_rows.
     """
     for i in range(len(some)):
         of = task[some[i]]
@@ -308,7 +309,9 @@ def _draw(h, x, seed, first, density, signed, W, nothing):
 
 
 @allocating
-def fresh_losses(theta, gradient, loss, some, seeds, start, batch, density, signed, W, K, activation, k, penalty, width):
+def fresh_losses(
+    theta, gradient, loss, some, seeds, start, batch, density, signed, W, K, activation, k, penalty, width
+):
     """The same on batches of h = W x drawn here, from example `start` of each stream on; batch: a multiple of ROWS.
 
     seeds [instance] uint64; density [instance, feature] float32, W [instance, input, feature]; penalty [instance].
