@@ -164,6 +164,13 @@ class SparseAutoencoder(ToyModel):
     def n_features(self) -> int:
         return self.E.shape[2]
 
+    def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
+        """Draw one random latent of each instance afresh, in place: E_k = D_k of length 1 at random, and no bias."""
+        latent = (streams.uniform(seeds, 0, 1)[:, 0] * self.n_hidden).long()
+        fresh = nn.functional.normalize(streams.normal(seeds, 1, self.n_features), dim=1).to(self.E)
+        here = torch.arange(len(seeds))
+        self.E.data[here, latent], self.D.data[here, :, latent], self.e.data[here, latent] = fresh, fresh, 0.0
+
     def hidden(self, x: Float[Tensor, "instance batch input"]) -> Float[Tensor, "instance batch latent"]:
         """The latents z of h."""
         pre = torch.baddbmm(self.e.unsqueeze(1), x - self.d.unsqueeze(1), self.E.mT)
@@ -237,6 +244,14 @@ class AutoencoderLoss:
         other = object.__new__(AutoencoderLoss)
         other.__dict__.update(self.__dict__)
         other._penalty, other._tasks = self._penalty[index], self._tasks[index]
+        return other
+
+    def with_penalty(self, penalty: float | Tensor) -> "AutoencoderLoss":
+        """The same objective, on the same rows, at another λ: a number or [task]."""
+        other = self.select(torch.arange(len(self._tasks)))
+        values = torch.as_tensor(penalty, dtype=torch.float64)
+        in_range("penalty", values, 0.0, torch.finfo(torch.float64).max, "finite numbers of at least 0")
+        other._penalty = values.expand(len(self._tasks))
         return other
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
