@@ -133,12 +133,17 @@ class Features:
         return f"{type(self).__name__}({sizes}, density {low:g}..{high:g}{', signed' * self.signed})"
 
 
+def law_or_none(features: Features) -> Law | None:
+    """The law of features, or None if it is not known."""
+    return features.law() if _says_its_law(features) else None
+
+
 def law(features: Features, n_instances: int) -> Law:
     """The law of features for a model with n_instances.
 
     Raises ValueError if it is not known: see Features.law.
     """
-    known = features.for_instances(n_instances).law() if _says_its_law(features) else None
+    known = law_or_none(features.for_instances(n_instances)) if isinstance(features, Features) else None
     allowed = "a class of Features with a law() of what it samples, and objects of it that were not changed"
     require(known is not None, "features", type(features).__name__, allowed)
     instances, states, n = known.density.shape

@@ -5,6 +5,7 @@ k = 1 is stratified along each feature, k ≥ 2 are scrambled Sobol points, one 
 and k for their values. Strata get rows in proportion to P(k)√k.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from toymodels import streams
 from toymodels.checks import count, require
-from toymodels.data import Features, SparseFeatures
+from toymodels.data import SIGNED, UNIFORM, Features, SparseFeatures, law_or_none
 from toymodels.engine.hidden import ROWS
 
 SETS_UP_TO = 200_000  # sets of active features that are numbered; above, a set is drawn by ranks of n coordinates
 FEWEST = 64  # rows of a stratum
+LISTED = 10  # features of which all 2^n sets of active ones are listed
 
 
 class Sample(NamedTuple):
@@ -37,12 +39,16 @@ class Sample(NamedTuple):
 def of_tasks(features: Features, rows: int, seed: int) -> Sample:
     """About `rows` weighted rows of each instance of features.
 
-    They are stratified where all features of an instance are independent and have one density; else they are drawn as
-    the features are, from streams of their own, and all weigh the same.
+    They are stratified by the number of active features where all features of an instance are independent and have one
+    density. Other features of a known law are stratified by which are active, if there are at most LISTED of them. Else
+    rows are drawn as the features are, from streams of their own, and all weigh the same.
     """
-    p = features.density
+    p, known = features.density, law_or_none(features)
     if type(features) is SparseFeatures and features.draws_by_stream and bool((p == p[:, :1]).all()):
         parts = [stratified(features.n_features, one, rows, seed, features.signed) for one in p[:, 0].tolist()]
+    elif known is not None and features.n_features <= LISTED and known.values in (UNIFORM, SIGNED):
+        chances, signed = zip(known.chance.numpy(), known.density.numpy(), strict=True), known.values is SIGNED
+        parts = [by_active(*one, rows, seed, signed) for one in chances]
     else:
         seeds = streams.derived_seeds(seed, torch.arange(features.n_instances))
         x = features.sample(rows, seeds, features.n_instances).float().numpy()
@@ -94,6 +100,34 @@ def stratified(
     if signed:
         x = np.where(x > 0.0, 2.0 * x - 1.0, 0.0).astype(np.float32)
     return x, weight
+
+
+def by_active(
+    chance: NDArray[np.float64], density: NDArray[np.float64], rows: int, seed: int, signed: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """About `rows` rows [row, feature] of a mixture of independent features, and their weights [row].
+
+    chance [state] and density [state, feature]: see data.Law. A stratum is a set of active features; it has its exact
+    chance, and scrambled Sobol points for the values. Strata get rows in proportion to their chance times √k.
+    """
+    from scipy.stats import qmc  # takes a second to import
+
+    n, rng = density.shape[1], np.random.default_rng(seed)
+    on = np.array(list(itertools.product((False, True), repeat=n)))
+    chances = chance @ np.where(on, density[:, None], 1.0 - density[:, None]).prod(-1)
+    share = chances * np.sqrt(on.sum(1))
+    parts, weights = [], []
+    for active, mass, part in zip(on, chances, share / max(share.sum(), 1e-300), strict=True):
+        if mass < 1e-12:
+            continue
+        size = 2 ** math.ceil(math.log2(max(FEWEST // 4, rows * part))) if active.any() else 1
+        x = np.zeros((size, n), np.float32)
+        if active.any():
+            x[:, active] = qmc.Sobol(int(active.sum()), rng=rng).random(size)
+        parts.append(x)
+        weights.append(np.full(size, mass / size))
+    x, weight = np.concatenate(parts), np.concatenate(weights)
+    return (np.where(x > 0.0, 2.0 * x - 1.0, 0.0).astype(np.float32) if signed else x), weight
 
 
 def _active(x: NDArray[np.float32], k: int, rng: np.random.Generator) -> None:
