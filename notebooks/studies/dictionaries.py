@@ -11,8 +11,8 @@ from scipy.optimize import brentq, minimize
 from torch import Tensor
 
 import toymodels as tm
+from studies.descents import distinct
 from toymodels import streams
-from toymodels.minima import distinct
 
 Array = NDArray[np.float64]
 RACE_ROWS, ROWS, FINE_ROWS = 2000, 4000, 16_000  # of the weighted samples: for candidates, survivors and numbers given
