@@ -293,16 +293,15 @@ def test_another_model_or_other_data_are_refused_and_never_scored_as_a_known_one
     model = Hidden(3, 2, 2, generator=generator)
     for use in (
         lambda: tm.population_loss(model, features, importance),
-        lambda: tm.minimise(model, features, importance),
-        lambda: tm.restarts(Hidden, features, importance, 2, 2, generator, steps=2),
+        lambda: tm.PopulationLoss(features, importance)(model),
+        lambda: tm.minimise(model, tm.PopulationLoss(features, importance)),
         lambda: tm.readout_accuracy(model, features),
     ):
         with pytest.raises(ValueError, match=r"model is 'Hidden.*; allowed: .*LinearModel"):
             use()
     known = tm.ReLUModel(3, 2, 2, generator=generator)
-    for use in (tm.population_loss, tm.minimise):
-        with pytest.raises(ValueError, match=r"features is 'Silent'; allowed: .* law\(\) of what it samples"):
-            use(known, Silent(3, 0.5), importance)
+    with pytest.raises(ValueError, match=r"features is 'Silent'; allowed: .* law\(\) of what it samples"):
+        tm.population_loss(known, Silent(3, 0.5), importance)
     with pytest.raises(ValueError, match=r"model is 'ReLUModel with features of values uniform on \[-1, 1\]'"):
         tm.population_loss(known, tm.SparseFeatures(3, 0.5, signed=True), importance)
 

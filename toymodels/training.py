@@ -42,6 +42,8 @@ class Adam:
     def step(self) -> None:
         self.number += 1
         for values, state in zip(self.parameters, self.state, strict=True):
+            if values.grad is None:  # the loss does not depend on it
+                continue
             flat = _flat(values)
             adam.step(flat, _flat(values.grad), *state, self.number, self.lr, self.decay)
             if not values.is_contiguous():
@@ -75,7 +77,7 @@ class SGD:
 
     @torch.no_grad()
     def step(self) -> None:
-        moves = [values.grad for values in self.parameters]
+        moves = [torch.zeros_like(values) if values.grad is None else values.grad for values in self.parameters]
         if self.momentum and self.velocity is None:
             self.velocity = moves = [values.clone() for values in moves]
         elif self.momentum:
