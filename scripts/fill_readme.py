@@ -1,4 +1,4 @@
-"""Put into README.md what is counted elsewhere.
+"""Put into README.md, CONTRIBUTING.md and notebooks/README.md what is counted elsewhere.
 
 Recorded numbers: each stands before a comment with its key, as in 42%<!--section.key-->. Between <!-- claims --> and
 <!-- end of claims -->: verdicts of the claims table of FINDINGS.tex by section. Between <!-- size --> and
@@ -22,6 +22,7 @@ def fill(text: str, numbers: dict[str, str]) -> str:
     return re.sub(r"[^\s|(*]+<!--([\w.-]+)-->", lambda match: f"{numbers[match[1]]}<!--{match[1]}-->", text)
 
 
+PAGES = "README.md", "CONTRIBUTING.md", "notebooks/README.md"
 SECTIONS = {  # prefix of the claims' numbers: title, notebooks
     "C1": ("Introduction", "01"),
     "C2": ("Demonstrating superposition", "02"),
@@ -74,7 +75,7 @@ def between(text: str, name: str, new: str) -> str:
 if __name__ == "__main__":
     book = json.loads((ROOT / "figures" / "numbers.json").read_text())
     texts = {key: entry["text"] for key, entry in by_key(book).items()}
-    readme = ROOT / "README.md"
-    text = fill(readme.read_text(), texts)
-    text = between(text, "claims", claims((ROOT / "FINDINGS.tex").read_text()))
-    write_atomically(readme, between(text, "size", size()))
+    for name in PAGES:
+        text = fill((ROOT / name).read_text(), texts)
+        text = between(text, "claims", claims((ROOT / "FINDINGS.tex").read_text()))
+        write_atomically(ROOT / name, between(text, "size", size()))
