@@ -10,8 +10,19 @@ from jaxtyping import TypeCheckError
 
 from toymodels import population
 
-PACKAGE = "losses", "models", "data", "population", "theory", "representation", "metrics", "intervals"
-STUDIES = "borders", "basins", "staircase", "sets", "conditions", "nulls", "landscape", "geometry"
+PACKAGE = "losses", "models", "data", "population", "theory", "representation", "metrics"
+STUDIES = (
+    "borders",
+    "basins",
+    "staircase",
+    "sets",
+    "conditions",
+    "nulls",
+    "landscape",
+    "geometry",
+    "intervals",
+    "attacks",
+)
 SHAPED = [f"toymodels.{name}" for name in PACKAGE] + [f"studies.{name}" for name in STUDIES]
 
 

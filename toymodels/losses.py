@@ -122,7 +122,9 @@ def examples(
     return x
 
 
-def aim(model: ToyModel, x: Tensor, target: Callable[[Tensor], Tensor] | None) -> Tensor:
+def aim(
+    model: ToyModel, x: Float[Tensor, "instance batch feature"], target: Callable[[Tensor], Tensor] | None
+) -> Float[Tensor, "instance batch feature"]:
     """What the output should be for x: target(x), or what the model is asked to compute."""
     return (model.target if target is None else target)(x)
 
@@ -282,7 +284,7 @@ class StratifiedLoss:
 def objective_for(
     model: ToyModel,
     features: Features | Objective,
-    importance: Tensor | None,
+    importance: Shaped[Tensor, "*task feature"] | None,
     terms: int = 32,
     rows: int = 16_384,
     seed: int = 0,
@@ -300,7 +302,7 @@ def objective_for(
     return StratifiedLoss(features, importance, rows, seed)
 
 
-def stacked(features: Features, importance: Tensor, instances: int) -> tuple[Features, Tensor]:
+def stacked(features: Features, importance: Shaped[Tensor, "*task feature"], instances: int) -> tuple[Features, Tensor]:
     """Features and importance of n tasks, repeated for a multiple of n instances."""
     tasks, weights = features.n_instances, torch.as_tensor(importance)
     if tasks in (1, instances) or instances % tasks:

@@ -32,12 +32,12 @@ class ToyModel(nn.Module):
         class GELUModel(ToyModel):
             activation = staticmethod(torch.nn.functional.gelu)
 
-    A subclass may also override `hidden` or `pre_activation`. One with other parameters overrides __init__, n_hidden
-    and n_features (n_instances, if it has no b), and from_weights if wanted. All parameters have the instance as first
-    axis; select and stack_models carry each of them.
+    A subclass may also override `hidden` or `pre_activation`. One with other parameters names them in `shapes`, and
+    says which of them reads the features and which writes the outputs. All parameters have the instance as first axis;
+    select and stack_models carry each of them.
     `target` is what the outputs are asked to be, a function of x.
     Matrices start Xavier-normal in each model, with standard deviation √(2 / (rows + columns)) however many models are
-    stacked; biases start at 0.
+    stacked; vectors start at 0.
     generator: a torch.Generator, or an int64 tensor of seeds, one per instance.
     Raises ValueError if a size is below 1; a call does for x of another shape.
     """
@@ -57,32 +57,70 @@ class ToyModel(nn.Module):
         dtype: torch.dtype = torch.float32,
     ):
         super().__init__()
-        sizes = count("n_instances", n_instances), count("n_hidden", n_hidden), count("n_features", n_features)
-        (self.W,) = _xavier([sizes], generator, init_scale, device, dtype)
-        self.b = _zeros(self.W, n_features)
+        count("n_instances", n_instances), count("n_hidden", n_hidden), count("n_features", n_features)
+        seeds, end = streams.instance_seeds(generator, n_instances), 0
+        for name, shape in self.shapes(n_features, n_hidden).items():
+            values = torch.zeros(n_instances, *shape)
+            if len(shape) == 2:  # from the numbers before the beginning of each stream; data come from those after it
+                size, std = math.prod(shape), init_scale * math.sqrt(2.0 / sum(shape))
+                end -= size
+                values = std * streams.normal(seeds, end, size).view(n_instances, *shape)
+            self.register_parameter(name, nn.Parameter(values.to(device, dtype)))
+
+    @staticmethod
+    def shapes(n_features: int, n_hidden: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter of one instance, by its name; the first is [hidden, feature]."""
+        return {"W": (n_hidden, n_features), "b": (n_features,)}
 
     @classmethod
-    def from_weights(cls, W: Float[Tensor, "..."], b: Float[Tensor, "..."] | None = None) -> "ToyModel":
-        """A model with copies of the given W [instance, hidden, feature] (or [hidden, feature]) and b (default 0)."""
-        W = torch.as_tensor(W)
-        W = W[None] if W.ndim == 2 else W
-        require(W.ndim == 3, "W", f"of shape {tuple(W.shape)}", "[instance, hidden, feature] or [hidden, feature]")
-        b = torch.zeros(W.shape[0], W.shape[2]) if b is None else torch.as_tensor(b)
-        b = b[None] if b.ndim == 1 else b
-        require(b.shape == (W.shape[0], W.shape[2]), "b", f"of shape {tuple(b.shape)}", "[instance, feature], as W has")
-        return _of(cls, W=W, b=b)
+    def from_weights(cls, *values: Float[Tensor, "..."], **named: Float[Tensor, "..."] | None) -> "ToyModel":
+        """A model with copies of the given parameters, in the order of `shapes` or by name; vectors are 0 by default.
+
+        With or without an instance axis; all become like the first in type and device.
+        Raises ValueError if one is missing, unknown, or of a shape that does not fit the first.
+        """
+        known = list(cls.shapes(1, 1))
+        given = dict(zip(known, values, strict=False)) | {name: v for name, v in named.items() if v is not None}
+        unknown = [name for name in given if name not in known]
+        require(len(values) <= len(known) and not unknown, "parameters", [*values[len(known) :], *unknown], f"{known}")
+        require(known[0] in given, known[0], None, "a tensor [instance, hidden, feature] or [hidden, feature]")
+        first = torch.as_tensor(given[known[0]])
+        fits = first.ndim in (2, 3)
+        require(fits, known[0], f"of shape {tuple(first.shape)}", "[instance, hidden, feature] or [hidden, feature]")
+        instances = len(first) if first.ndim == 3 else 1
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        for name, shape in cls.shapes(first.shape[-1], first.shape[-2]).items():
+            require(name in given or len(shape) == 1, name, None, f"a tensor {[instances, *shape]}")
+            value = torch.as_tensor(given.get(name, torch.zeros(instances, *shape)))
+            value = value[None] if value.ndim == len(shape) else value
+            require(
+                value.shape == (instances, *shape), name, f"of shape {tuple(value.shape)}", f"{[instances, *shape]}"
+            )
+            model.register_parameter(name, nn.Parameter(value.detach().clone().to(first)))
+        return model
+
+    @property
+    def encoder(self) -> Float[Tensor, "instance hidden feature"]:
+        """The matrix by which features go into the hidden layer."""
+        return self.W
+
+    @property
+    def decoder(self) -> Float[Tensor, "instance hidden feature"]:
+        """The transpose of the matrix by which the hidden layer goes into the outputs."""
+        return self.encoder
 
     @property
     def n_instances(self) -> int:
-        return self.b.shape[0]
+        return self.encoder.shape[0]
 
     @property
     def n_hidden(self) -> int:
-        return self.W.shape[1]
+        return self.encoder.shape[1]
 
     @property
     def n_features(self) -> int:
-        return self.W.shape[2]
+        return self.encoder.shape[2]
 
     def select(self, index: Tensor | list | slice) -> "ToyModel":
         """A new model that holds copies of the chosen instances."""
@@ -102,13 +140,10 @@ class ToyModel(nn.Module):
     def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
         """Draw the weights of one random feature of each instance afresh, in place, entries of variance 1/n_hidden.
 
-        seeds: of the feature and its weights. A class with other matrices than W overrides it.
+        seeds: of the feature and its weights, those into the hidden layer and, where they are others, those out of it.
         """
-        self._redraw(seeds, self.W)
-
-    def _redraw(self, seeds: Int64[Tensor, " instance"], *matrices: Tensor) -> None:
-        """New columns of one random feature in matrices [instance, hidden, feature], which may be views."""
         feature = (streams.uniform(seeds, 0, 1)[:, 0] * self.n_features).long()
+        matrices = [self.encoder] if self.decoder is self.encoder else [self.encoder, self.decoder]
         for k, matrix in enumerate(matrices):
             fresh = streams.normal(seeds, 1 + k * self.n_hidden, self.n_hidden) / self.n_hidden**0.5
             matrix.data[torch.arange(len(seeds)), :, feature] = fresh.to(matrix)
@@ -121,11 +156,11 @@ class ToyModel(nn.Module):
 
     def hidden(self, x: Batch) -> Float[Tensor, "instance batch hidden"]:
         """h = Wx for x [instance, batch, feature]."""
-        return torch.bmm(x, self.W.mT)
+        return torch.bmm(x, self.encoder.mT)
 
     def pre_activation(self, x: Batch) -> Batch:
         """Wᵀh + b for x [instance, batch, feature], same shape."""
-        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W)
+        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.decoder)
 
     def forward(self, x: Batch) -> Batch:
         """x̂ for x, both [instance, batch, feature]."""
@@ -168,38 +203,22 @@ class ReLUHiddenModel(ToyModel):
     activation = staticmethod(torch.relu)
     c: nn.Parameter | None
 
-    def __init__(
-        self,
-        n_features: int,
-        n_hidden: int,
-        n_instances: int = 1,
-        *,
-        generator: streams.Source,
-        init_scale: float = 1.0,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype = torch.float32,
-        hidden_bias: bool = False,
-    ):
-        where = {"device": device, "dtype": dtype}
-        super().__init__(n_features, n_hidden, n_instances, generator=generator, init_scale=init_scale, **where)
-        self.register_parameter("c", _zeros(self.W, n_hidden) if hidden_bias else None)
+    def __init__(self, *sizes: int, hidden_bias: bool = False, **settings: object):
+        super().__init__(*sizes, **settings)
+        if not hidden_bias:
+            self.c = None
+
+    @staticmethod
+    def shapes(n_features: int, n_hidden: int) -> dict[str, tuple[int, ...]]:
+        """W, b, and the hidden bias c."""
+        return {**ToyModel.shapes(n_features, n_hidden), "c": (n_hidden,)}
 
     @classmethod
-    def from_weights(
-        cls,
-        W: Float[Tensor, "..."],
-        b: Float[Tensor, "..."] | None = None,
-        c: Float[Tensor, "..."] | None = None,
-    ) -> "ToyModel":
-        """A model with copies of the given W, b (default 0) and hidden bias c (None: a model without)."""
-        model = super().from_weights(W, b)
-        if c is not None:
-            c = torch.as_tensor(c)
-            c = c[None] if c.ndim == 1 else c
-            fits = c.shape == model.W.shape[:2]
-            require(fits, "c", f"of shape {tuple(c.shape)}", "[instance, hidden], as W has")
-            c = nn.Parameter(c.detach().clone().to(model.W))
-        model.register_parameter("c", c)
+    def from_weights(cls, *values: Float[Tensor, "..."], **named: Float[Tensor, "..."] | None) -> "ToyModel":
+        """As ToyModel.from_weights; without a c it is a model without hidden biases."""
+        model = super().from_weights(*values, **named)
+        if len(values) < 3 and named.get("c") is None:
+            model.c = None
         return model
 
     def hidden(self, x: Batch) -> Float[Tensor, "instance batch hidden"]:
@@ -217,57 +236,24 @@ class AbsoluteValueModel(ToyModel):
     activation = staticmethod(torch.relu)
     target = staticmethod(torch.abs)
 
-    def __init__(
-        self,
-        n_features: int,
-        n_hidden: int,
-        n_instances: int = 1,
-        *,
-        generator: streams.Source,
-        init_scale: float = 1.0,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype = torch.float32,
-    ):
-        nn.Module.__init__(self)
-        count("n_instances", n_instances), count("n_hidden", n_hidden), count("n_features", n_features)
-        shapes = [(n_instances, n_hidden, n_features), (n_instances, n_features, n_hidden)]
-        self.W1, self.W2 = _xavier(shapes, generator, init_scale, device, dtype)
-        self.b = _zeros(self.W1, n_features)
-
-    @classmethod
-    def from_weights(
-        cls,
-        W1: Float[Tensor, "..."],
-        W2: Float[Tensor, "..."],
-        b: Float[Tensor, "..."] | None = None,
-    ) -> "ToyModel":
-        """A model with copies of the given weights, with or without an instance axis, and b (default 0)."""
-        W1, W2 = (W[None] if W.ndim == 2 else W for W in map(torch.as_tensor, (W1, W2)))
-        fits = W1.ndim == 3 and W2.shape == W1.mT.shape
-        shapes = f"of shapes {tuple(W1.shape)}, {tuple(W2.shape)}"
-        require(fits, "W1, W2", shapes, "[instance, hidden, feature] and [instance, feature, hidden]")
-        tied = super().from_weights(W1, b)  # checks b
-        return _of(cls, W1=W1, W2=W2.to(W1), b=tied.b)
-
-    def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
-        """Draw the weights of one random feature of each instance afresh, those into the neurons and those out."""
-        self._redraw(seeds, self.W1, self.W2.mT)
+    @staticmethod
+    def shapes(n_features: int, n_hidden: int) -> dict[str, tuple[int, ...]]:
+        """W1, W2 and b."""
+        return {"W1": (n_hidden, n_features), "W2": (n_features, n_hidden), "b": (n_features,)}
 
     @property
-    def n_hidden(self) -> int:
-        return self.W1.shape[1]
+    def encoder(self) -> Float[Tensor, "instance hidden feature"]:
+        """W1."""
+        return self.W1
 
     @property
-    def n_features(self) -> int:
-        return self.W1.shape[2]
+    def decoder(self) -> Float[Tensor, "instance hidden feature"]:
+        """W2ᵀ."""
+        return self.W2.mT
 
     def hidden(self, x: Batch) -> Float[Tensor, "instance batch hidden"]:
         """Activations ReLU(W1 x) of the neurons."""
-        return torch.bmm(x, self.W1.mT).relu()
-
-    def pre_activation(self, x: Batch) -> Batch:
-        """W2 h + b for x [instance, batch, feature], same shape."""
-        return torch.baddbmm(self.b.unsqueeze(1), self.hidden(x), self.W2.mT)
+        return super().hidden(x).relu()
 
 
 def stack_models(models: Sequence[ToyModel]) -> ToyModel:
@@ -278,28 +264,3 @@ def stack_models(models: Sequence[ToyModel]) -> ToyModel:
         require(shape == shapes[0], "models", f"{shape}", f"models of one class and shape, {shapes[0]}")
     together = zip(*(m.named_parameters() for m in models), strict=True)
     return models[0].with_parameters({same[0][0]: torch.cat([values for _, values in same]) for same in together})
-
-
-def _of(kind: type[ToyModel], **values: Tensor) -> ToyModel:
-    """A model of a class with copies of these parameters, b like the others."""
-    model = kind.__new__(kind)
-    nn.Module.__init__(model)
-    like = next(iter(values.values()))
-    for name, value in values.items():
-        model.register_parameter(name, nn.Parameter(value.detach().clone().to(like)))
-    return model
-
-
-def _xavier(shapes, generator, init_scale, device, dtype) -> list[nn.Parameter]:
-    """Matrices from the numbers before the beginning of each stream; data come from those after it."""
-    seeds, end, matrices = streams.instance_seeds(generator, shapes[0][0]), 0, []
-    for instances, rows, columns in shapes:
-        size, std = rows * columns, init_scale * math.sqrt(2.0 / (rows + columns))
-        normal = streams.normal(seeds, end - size, size).view(instances, rows, columns)
-        matrices.append(nn.Parameter((std * normal).to(device, dtype)))
-        end -= size
-    return matrices
-
-
-def _zeros(like: Tensor, width: int) -> nn.Parameter:
-    return nn.Parameter(torch.zeros(like.shape[0], width, device=like.device, dtype=like.dtype))

@@ -26,7 +26,7 @@ BIG_BATCH = 500  # examples a step above which a training counts as long: see al
 def outcomes(
     kind: type[ToyModel],
     features: Features,
-    importance: Tensor,
+    importance: Shaped[Tensor, "*task feature"],
     n_hidden: int,
     starts: int,
     seed: int,
