@@ -8,8 +8,14 @@ pre-activations by decoder norms). A step is: draw a batch of 1,024 activations,
 in this process, alternating, on one thread; CPU time.
 """
 
+# ruff: noqa: E402  (this file has the name of the library, so its folder leaves the path before the import)
+
 import statistics
+import sys
 import time
+from pathlib import Path
+
+sys.path = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
 
 import torch
 from sae_lens import StandardTrainingSAE, StandardTrainingSAEConfig, TopKTrainingSAE, TopKTrainingSAEConfig

@@ -64,8 +64,8 @@ def _sum(lanes, a, i):
 
 
 @fast
-def _next_largest(pre, k, cut):
-    """cut [row]: the (k + 1)-th largest pre-activation of each row, or 0 if that is negative."""
+def _next_largest(pre, k, cut, below):
+    """cut [row]: the (k + 1)-th largest pre-activation of each row, or 0 if that is negative. below [_, row]: space."""
     for r in range(ZERO, END):
         cut[r] = pre[ZERO, r]
     for i in range(ONE, np.uint64(pre.shape[0])):
@@ -73,11 +73,13 @@ def _next_largest(pre, k, cut):
             cut[r] = max(cut[r], pre[i, r])
     for _ in range(k):
         for r in range(ZERO, END):
-            below = 0.0
-            for i in range(ZERO, np.uint64(pre.shape[0])):
-                if below < pre[i, r] < cut[r]:
-                    below = pre[i, r]
-            cut[r] = below
+            below[ZERO, r] = 0.0
+        for i in range(ZERO, np.uint64(pre.shape[0])):
+            for r in range(ZERO, END):
+                value = pre[i, r]
+                below[ZERO, r] = max(below[ZERO, r], value if value < cut[r] else 0.0)
+        for r in range(ZERO, END):
+            cut[r] = below[ZERO, r]
 
 
 @fast
@@ -247,7 +249,7 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
     for block in range(len(h)):
         _multiply(E, h[block], shift, pre)
         if activation == TOPK:
-            _next_largest(pre, k, cut)
+            _next_largest(pre, k, cut, slope)
         _switch(pre, threshold, cut, z, gate)
         if activation == JUMPRELU:
             _ramp(pre, threshold, width, z, gate, slope, smooth)
