@@ -17,7 +17,7 @@ ROWS = 64  # rows of a block
 LANES = np.uint64(16)  # partial sums of a gradient entry
 END = np.uint64(ROWS)
 RELU, TOPK, BATCHTOPK, JUMPRELU = 0, 1, 2, 3
-HALVINGS = 60  # of the interval that holds the threshold of BatchTopK: to the spacing of float64
+HALVINGS = 48  # of the interval that holds the threshold of BatchTopK: its ends are 1e-14 apart then
 
 
 @fast
@@ -64,8 +64,8 @@ def _sum(lanes, a, i):
 
 
 @fast
-def _next_largest(pre, k, cut):
-    """cut [row]: the (k + 1)-th largest pre-activation of each row, or 0 if that is negative."""
+def _next_largest(pre, k, cut, below):
+    """cut [row]: the (k + 1)-th largest pre-activation of each row, or 0 if that is negative. below [_, row]: space."""
     for r in range(ZERO, END):
         cut[r] = pre[ZERO, r]
     for i in range(ONE, np.uint64(pre.shape[0])):
@@ -73,11 +73,13 @@ def _next_largest(pre, k, cut):
             cut[r] = max(cut[r], pre[i, r])
     for _ in range(k):
         for r in range(ZERO, END):
-            below = 0.0
-            for i in range(ZERO, np.uint64(pre.shape[0])):
-                if below < pre[i, r] < cut[r]:
-                    below = pre[i, r]
-            cut[r] = below
+            below[ZERO, r] = 0.0
+        for i in range(ZERO, np.uint64(pre.shape[0])):
+            for r in range(ZERO, END):
+                value = pre[i, r]
+                below[ZERO, r] = max(below[ZERO, r], value if value < cut[r] else 0.0)
+        for r in range(ZERO, END):
+            cut[r] = below[ZERO, r]
 
 
 @fast
@@ -181,31 +183,36 @@ def _common_threshold(h, weight, E, shift, per_row):
     values = np.empty((len(h), K, ROWS))
     for block in range(len(h)):
         _multiply(E, h[block], shift, values[block])
-    low, high = 0.0, 0.0
+    low, high, lanes = 0.0, 0.0, np.empty(16)
     for block in range(len(h)):
         for k in range(K):
             for r in range(ROWS):
                 high = max(high, values[block, k, r])
-    if _share_above(values, weight, 0.0) <= per_row:
+    if _share_above(values, weight, 0.0, lanes) <= per_row:
         return 0.0
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        if _share_above(values, weight, middle) > per_row:
+        if _share_above(values, weight, middle, lanes) > per_row:
             low = middle
         else:
             high = middle
     return high
 
 
-@allocating
-def _share_above(values, weight, threshold):
+@fast
+def _share_above(values, weight, threshold, lanes):
+    """Weighted number of values [block, latent, row] above the threshold."""
+    for lane in range(ZERO, LANES):
+        lanes[lane] = 0.0
+    for block in range(ZERO, np.uint64(values.shape[0])):
+        for k in range(ZERO, np.uint64(values.shape[1])):
+            for part in range(ZERO, END, LANES):
+                for lane in range(ZERO, LANES):
+                    r = part + lane
+                    lanes[lane] += weight[block, r] if values[block, k, r] > threshold else 0.0
     total = 0.0
-    for block in range(len(values)):
-        for k in range(values.shape[1]):
-            part = 0.0
-            for r in range(ROWS):
-                part += weight[block, r] if values[block, k, r] > threshold else 0.0
-            total += part
+    for lane in range(ZERO, LANES):
+        total += lanes[lane]
     return total - 1e-12  # weights that add up to per_row, but for rounding, do not exceed it
 
 
@@ -242,7 +249,7 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
     for block in range(len(h)):
         _multiply(E, h[block], shift, pre)
         if activation == TOPK:
-            _next_largest(pre, k, cut)
+            _next_largest(pre, k, cut, slope)
         _switch(pre, threshold, cut, z, gate)
         if activation == JUMPRELU:
             _ramp(pre, threshold, width, z, gate, slope, smooth)
