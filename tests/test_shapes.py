@@ -21,7 +21,6 @@ STUDIES = (
     "landscape",
     "geometry",
     "intervals",
-    "attacks",
 )
 SHAPED = [f"toymodels.{name}" for name in PACKAGE] + [f"studies.{name}" for name in STUDIES]
 
