@@ -145,8 +145,8 @@ def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: flo
         if right - left >= wide:
             ax.text(10**-centre, 0.2, name, ha="center", va="bottom", size=7)
             if name in shapes:
-                place = [10 ** -(centre - 0.05), 0.42, 10 ** -(centre + 0.05) - 10 ** -(centre - 0.05), 0.55]
-                shape_panel(ax.inset_axes(place, transform=ax.transData), shapes[name], factor_colour(name))
+                x = ax.transAxes.inverted().transform(ax.transData.transform((10**-centre, 0)))[0]
+                shape_panel(ax.inset_axes([x - 0.05, 0.42, 0.1, 0.55]), shapes[name], factor_colour(name))
         elif narrow and narrow[-1][2] == left:
             narrow[-1][0] += f", {name}"
             narrow[-1][2] = right
