@@ -30,7 +30,7 @@ def crowd_loss(density: float, extra: float, gain: float, bias: float) -> float:
 
 
 def best_crowd(density: float) -> dict[str, float]:
-    """The crowd of antipodal pairs (crowd_loss) that earns most in each dimension at this density.
+    """The crowd of antipodal pairs (crowd_loss) that saves most loss per dimension at this density.
 
     "benefit": 2 (1 + extra) (p/3 - p²/4 - loss), as geometry.benefit. "extra", "gain", "bias". "dimensionality":
     D_i = 1/(2 (1 + extra)). "dstar": D_i / G. ValueError for a density outside (0, 1].

@@ -139,14 +139,18 @@ def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: flo
         else:
             windows.append([name, left, right])
     narrow: list[list] = []
+    white = {"fc": "white", "ec": "none", "pad": 0.5}
     for name, left, right in windows:
-        ax.axvspan(10**-left, 10**-right, 0, 0.14, color=factor_colour(name), lw=0)
+        ax.axvspan(10**-left, 10**-right, 0, 0.12, color=factor_colour(name), lw=0)
         centre = (left + right) / 2
         if right - left >= wide:
-            ax.text(10**-centre, 0.2, name, ha="center", va="bottom", size=7)
+            fits = right - left > 0.08  # else the name ends where the window does
+            ax.text(
+                10 ** -(centre if fits else right), 0.16, name, ha="center" if fits else "right", size=7, bbox=white
+            )
             if name in shapes:
-                place = [10 ** -(centre - 0.05), 0.42, 10 ** -(centre + 0.05) - 10 ** -(centre - 0.05), 0.55]
-                shape_panel(ax.inset_axes(place, transform=ax.transData), shapes[name], factor_colour(name))
+                x = ax.transAxes.inverted().transform(ax.transData.transform((10**-centre, 0)))[0]
+                shape_panel(ax.inset_axes([x - 0.05, 0.34, 0.1, 0.44]), shapes[name], factor_colour(name))
         elif narrow and narrow[-1][2] == left:
             narrow[-1][0] += f", {name}"
             narrow[-1][2] = right
@@ -156,8 +160,8 @@ def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: flo
         centre = (left + right) / 2
         ax.annotate(
             names,
-            (10**-centre, 0.15),
-            (10**-centre, 0.72),
+            (10**-centre, 0.13),
+            (10**-centre, 0.88),
             ha="center",
             size=7,
             arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "0.5"},
@@ -200,7 +204,7 @@ def uniform_curve(
     figure. exact: points (density, D*) of exact optima by their sizes, two at most.
     """
     figure, (strip, ax) = plt.subplots(
-        2, 1, figsize=(TEXT_WIDTH, 4.0), height_ratios=[1, 3.2], gridspec_kw={"hspace": 0.05}
+        2, 1, figsize=(TEXT_WIDTH, 4.3), height_ratios=[1.25, 3.2], gridspec_kw={"hspace": 0.05}
     )
     best_strip(strip, stairs, shapes)
     theory = "theory: the factor that saves most (no n, no m)"

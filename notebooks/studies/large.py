@@ -92,7 +92,7 @@ class ControlledLoss:
         p = self.features.density
         require(bool((p == p[0, 0]).all()), "density", p.tolist(), "the same number for all features")
         self.on = 0.5  # share of outputs that were on in the last batches
-        self._p, self._seeds = p[:1].float().numpy(), np.array([self.seed], np.int64).view(np.uint64)
+        self._p, self._seeds = np.full((1, p.shape[1]), p[0, 0], np.float32), np.array([self.seed], np.int64)
         self._drawn, self._arrays = 0, ()
 
     def __call__(self, model: ToyModel) -> Float32[Tensor, " instance"]:
@@ -114,16 +114,17 @@ class ControlledLoss:
         W, b = W.detach()[0], b.detach()[0]
         (hidden, n), batch = W.shape, self.batch
         if not self._arrays:  # kept from call to call: fresh memory takes longer than the products
-            self._arrays = [torch.empty(shape) for shape in ((batch, n), (batch, n), (hidden, batch), (hidden, batch))]
-        gW, gb, squares = torch.empty_like(W), torch.empty_like(b), torch.empty_like(b)
-        x, z, h, back = self._arrays
-        fill(x[None].numpy(), self._seeds, self._drawn * n, self._p)
+            x, z, *others = (torch.empty(shape) for shape in [(batch, n)] * 2 + [(hidden, batch)] * 2)
+            self._arrays = x, z, *others, x.numpy(), z.numpy()
+        gW, gb, squares = torch.empty_like(W), torch.empty_like(b), np.empty(n, np.float32)
+        x, z, h, back, x_array, z_array = self._arrays
+        fill(x_array[None], self._seeds.view(np.uint64), self._drawn * n, self._p)
         self._drawn += batch
         torch.mm(W, x.mT, out=h)  # [hidden, row]: the layout in which the products are fastest
         torch.addmm(b, h.mT, W, out=z)
         share = self.on if self.control else 0.0
         on, off = np.float32(2 / batch * (1 - share)), np.float32(-2 / batch * share)
-        above = _errors(z.numpy(), x.numpy(), on, off, squares.numpy(), gb.numpy())
+        above = _errors(z_array, x_array, on, off, squares, gb.numpy())
         torch.mm(W, z.mT, out=back)
         torch.mm(h, z, out=gW)
         gW.addmm_(back, x)
@@ -131,7 +132,7 @@ class ControlledLoss:
             for values, exact in zip((gW, gb), linear_gradient(W, b, float(self._p[0, 0])), strict=True):
                 values.add_(exact, alpha=share)
         self.on += (1 - MEMORY) * (above / z.numel() - self.on)
-        return squares.sum()[None] / batch, gW[None], gb[None]
+        return torch.full((1,), squares.sum() / batch), gW[None], gb[None]
 
 
 def late_cosine(done: float) -> float:

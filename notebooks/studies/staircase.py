@@ -1,5 +1,7 @@
-"""The staircase of uniform superposition (paper, section 4): which factor earns most per dimension, and where, in the
-density, another one does."""
+"""The staircase of uniform superposition (paper, section 4): which factor saves most loss per dimension, by density.
+
+What a factor saves in each of its dimensions is its benefit, see geometry.optimum.
+"""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -16,8 +18,8 @@ from toymodels.theory import ignored_loss
 
 CROWD, DEDICATED = "crowd of pairs", "dedicated"
 SPARSE = 0.26  # density below which crowds and factors without a name compete with the digon
-FINEST_CROWD = 0.02  # extra lines per dimension below which a crowd is the digon
-EQUAL = 3e-6  # benefits that differ by less are equal, and the factor named first is the best
+FINEST_CROWD = 0.02  # extra lines per dimension below which a crowd counts as digons
+EQUAL = 3e-6  # benefits that differ by less count as equal, and the factor named first as the best
 _READ_OFF = (  # density:D*
     "0.85:0.99 0.81:0.975 0.77:0.951 0.74:0.928 0.7:0.909 0.67:0.884 0.64:0.843 0.61:0.788 0.58:0.705 "
     "0.556:0.623 0.53:0.583 0.506:0.555 0.48:0.534 0.46:0.525 0.44:0.517 0.42:0.512 0.35:0.493 0.3:0.491 "
@@ -29,10 +31,10 @@ PUBLISHED = np.array(_READ_OFF.replace(":", " ").split(), float).reshape(-1, 2) 
 
 @dataclass(frozen=True)
 class Staircase:
-    """What factors earn over the density: arrays [density], by the factor's name.
+    """What factors save at each density: arrays [density] by the factor's name.
 
-    benefit: per dimension, see geometry.optimum; NaN where a factor has become another one or was not tried. dstar: D*
-    of a model of nothing but it. best: the name of the one that earns most. level: D* of that one. crowd: what
+    benefit: loss saved per dimension; NaN where the factor leaves a feature out or was not tried. dstar: D* of a model
+    that consists of this factor alone. best: name of the factor that saves most; level: its D*. crowd: what
     crowd.best_crowd finds.
     """
 
@@ -88,10 +90,10 @@ def jobs(
 
 
 def compare(density: Float[Tensor, " density"], found: dict[str, dict[str, np.ndarray]]) -> Staircase:
-    """The staircase of the factors found, name -> result of geometry.optimum at all these densities or the last ones.
+    """The staircase of the factors in found, name -> result of geometry.optimum at all densities or at the last ones.
 
-    With them compete the feature that has a dimension to itself and the crowd of antipodal pairs of infinitely many
-    dimensions. Raises ValueError for a density outside (0, 1].
+    Two more are compared with them: a feature with a dimension to itself, and the crowd of antipodal pairs in the limit
+    of many dimensions. Raises ValueError for a density outside (0, 1].
     """
     size = len(density)
     benefit, dstar = {DEDICATED: ignored_loss(density).numpy()}, {DEDICATED: np.ones(size)}
@@ -110,7 +112,7 @@ def compare(density: Float[Tensor, " density"], found: dict[str, dict[str, np.nd
 
 
 def earned(factor: Float[Tensor, "hidden feature"] | str, density: float) -> float:
-    """What the minimum near this factor earns per dimension (geometry.optimum), at full precision; CROWD: the crowd.
+    """Loss per dimension that the minimum near this factor saves, at full precision; CROWD stands for the best crowd.
 
     Raises ValueError for a density outside (0, 1].
     """
@@ -127,9 +129,9 @@ def border(
     high: float,
     xtol: float = 1e-5,
 ) -> float:
-    """The density between low and high at which two factors earn the same per dimension, within xtol.
+    """The density between low and high, within xtol, at which two factors save the same loss per dimension.
 
-    Factors as in earned. Raises ValueError if the same one earns more at both ends.
+    Factors as in earned. Raises ValueError if the same one saves more at both ends.
     """
     return float(brentq(lambda density: earned(first, density) - earned(second, density), low, high, xtol=xtol))
 
@@ -141,7 +143,7 @@ def last_border(
     high: float,
     xtol: float = 1e-5,
 ) -> tuple[Hashable, float]:
-    """The factor that earns as much as the reference at the highest density, by its name, and that density.
+    """Name of the factor whose border with the reference lies at the highest density, and that density.
 
     Settings and errors as border.
     """
@@ -151,7 +153,7 @@ def last_border(
 
 
 def filled(n_hidden: int, dimensions: int) -> Float[Tensor, "hidden feature"]:
-    """As many regular simplices of so many dimensions as fit into n_hidden, and one of what is left over.
+    """As many regular simplices of this number of dimensions as fit into n_hidden, and one in the dimensions left over.
 
     Raises ValueError for a number below 1.
     """
@@ -163,7 +165,7 @@ def filled(n_hidden: int, dimensions: int) -> Float[Tensor, "hidden feature"]:
 
 
 def seeds(n_hidden: int, density: float) -> list[Float[Tensor, "hidden _"]]:
-    """Weights to start a model of n_hidden dimensions from: filled with the factors that earn most near the density.
+    """Weights to start a model of n_hidden dimensions from, filled with the factors that save most near the density.
 
     Tetrahedra and triangles above 0.7, triangles and digons above 0.45, digons above SPARSE, below frames of one and
     two lines more than dimensions. Raises ValueError for a density outside [0, 1].
@@ -178,7 +180,7 @@ def seeds(n_hidden: int, density: float) -> list[Float[Tensor, "hidden _"]]:
 def exact_job(n_features: int, n_hidden: int, density: float, **settings: float) -> dict:
     """Settings of geometry.optimum for a model of this size, with seeds() beside its random starts.
 
-    Above a density of 1/2, where it needs the most iterations, two Fourier terms do for the descent, else six.
+    The descent uses two Fourier terms above a density of 1/2, where it takes the most iterations, and six below.
     """
     job = {"n_features": n_features, "n_hidden": n_hidden, "density": [density], "terms": 2 if density > 0.5 else 6}
     return job | {"seeded": seeds(n_hidden, density)} | settings
