@@ -18,6 +18,7 @@ from toymodels.models import ToyModel, stack_models
 from toymodels.training import best_start
 
 PUSH = 1e-3  # length of the step off a stationary point: see relax
+TOLERANCE = 1e-11  # fraction of the loss that L-BFGS still gains when it stops: branches are compared closely
 SAME = 0.05  # distance in the weights within which two solutions are one: different minima are farther apart
 Setting = Objective | tuple[Features, Tensor]
 
@@ -27,7 +28,7 @@ def relax(
     features: Features | Objective,
     importance: Tensor | None = None,
     push: float = PUSH,
-    tolerance: float = 1e-11,
+    tolerance: float = TOLERANCE,
     **settings: object,
 ) -> Tensor:
     """Bring each instance to the local minimum next to it, in place, also from a saddle; losses [instance].
@@ -125,7 +126,7 @@ def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Bran
         loss = relax(model, *arguments(setting), **settings)
         if k > 0:
             back = model.select(slice(None))
-            minimise(back, *arguments(path[k - 1]), **{"tolerance": 1e-11, **settings})
+            minimise(back, *_parts(path[k - 1]), **{"tolerance": TOLERANCE, **settings})
             alive = alive & (_distance(back, before) < SAME)
             _set(model, _where(alive, model, before))
         lost = torch.where(alive, 0.0, torch.nan)
@@ -165,10 +166,11 @@ def crossing(
         moved = torch.stack([_distance(new, old) for new, old in zip(here, (first, second), strict=True)])
         return here, loss, moved
 
+    equal = 100 * float(settings.get("tolerance", TOLERANCE))  # so well does a minimisation know its loss
     for _ in range(count("rounds", rounds)):
         here, loss, moved = at_middle()
         # equal losses: one of the minima has ended and its model fallen into the other, the one that moved farther
-        merged = (loss[0] - loss[1]).abs() <= 1e-9 * loss[0]
+        merged = (loss[0] - loss[1]).abs() <= equal * loss[0]
         before = torch.where(merged, moved[0] <= moved[1], loss[0] < loss[1])
         middle = (low + high) / 2
         low, high = torch.where(before, middle, low), torch.where(before, high, middle)

@@ -123,22 +123,22 @@ def search(
         coarse = {"terms": race_terms, "rows": min(RACE_ROWS, usual["rows"])}
         converge(models, iterations=min(RACE, usual["iterations"]), **coarse)
         loss = converge(models, iterations=0)  # only the loss, all of it
-        models, loss = _lowest(models, loss, max(last, math.ceil(len(loss) / (10 * kicks))))
+        models, loss = lowest(models, loss, max(last, math.ceil(len(loss) / (10 * kicks))))
         return models, converge(models)
 
     first = kind(features.n_features, n_hidden, starts * problem.tasks, generator=generator, dtype=torch.float64)
     pool, loss = race(first if initial is None else stack_models([initial, first]))
     usual["progress"] = False  # from here on a bar for the rounds
     for _ in tqdm(range(rounds), desc=progress if isinstance(progress, str) else None, disable=not progress):
-        pool, loss = _lowest(pool, loss, keep)
+        pool, loss = lowest(pool, loss, keep)
         candidates, new = race(_kicked(pool, len(loss), problem.tasks, kicks, generator))
         pool, loss = stack_models([pool, candidates]), torch.cat([loss, new])
-    pool, loss = _lowest(pool, loss, last)
+    pool, loss = lowest(pool, loss, last)
     finer = {"terms": 4 * usual["terms"], "rows": 4 * usual["rows"]}
     converge(pool, tolerance=usual["tolerance"] / 100, **finer)
     with torch.no_grad():
         loss = score(pool, *problem).view(-1, problem.tasks)
-    return Restarts(*_lowest(pool, loss, last))
+    return Restarts(*lowest(pool, loss, last))
 
 
 def _kicked(pool: ToyModel, depth: int, tasks: int, kicks: int, generator: torch.Generator) -> ToyModel:
@@ -151,7 +151,7 @@ def _kicked(pool: ToyModel, depth: int, tasks: int, kicks: int, generator: torch
     return candidates
 
 
-def _lowest(models: ToyModel, loss: Tensor, keep: int) -> tuple[ToyModel, Tensor]:
+def lowest(models: ToyModel, loss: Tensor, keep: int) -> tuple[ToyModel, Tensor]:
     """The `keep` models of lowest loss [start, task] for each task, in order, with their losses.
 
     Those with the loss of another one (to a part in 10^5) are the same minimum: they come last.
