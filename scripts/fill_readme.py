@@ -36,6 +36,7 @@ SECTIONS = {  # prefix of the claims' numbers: title, notebooks
     "CA": ("Appendix: nonlinear compression", "09"),
     "CT": ("Training conditions", "10"),
     "CF": ("What is a feature?", "11"),
+    "CD": ("What can a dictionary read?", "13"),
 }
 VERDICTS = "reproduced", "sharpened", "extended", "corrected", "not reproduced", "not testable here", "new"
 

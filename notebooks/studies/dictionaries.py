@@ -289,3 +289,118 @@ def adam_outcomes(
     found = (tm.decoder_cosines(models, many.W) >= 0.97).any(1)
     weights = {name: values.detach().numpy() for name, values in models.named_parameters()}
     return {"loss": loss.numpy(), "found": found.numpy(), **weights}
+
+
+# Work for chunks.run: each returns a dict of arrays.
+
+
+def weights(model: tm.SparseAutoencoder) -> dict[str, np.ndarray]:
+    """The weights E, D, e and d by name, as arrays."""
+    return {name: values.detach().numpy() for name, values in model.named_parameters()}
+
+
+def autoencoder(arrays: dict[str, np.ndarray], which: Sequence[int] = (0,), **kind: object) -> tm.SparseAutoencoder:
+    """The autoencoders of these numbers, of weights() as arrays."""
+    some = {name: torch.as_tensor(arrays[name][list(which)]) for name in ("E", "D", "e", "d")}
+    return tm.SparseAutoencoder.from_weights(**some, **kind)
+
+
+def optimum_weights(n_features: int, n_hidden: int, density: float, starts: int) -> dict[str, np.ndarray]:
+    """The model of lowest exact loss that `optimum` finds: W [hidden, feature], b [feature] and its density."""
+    model = optimum(n_features, n_hidden, density, starts).model
+    W, b = (values.detach()[0].numpy() for values in (model.W, model.b))
+    return {"W": W, "b": b, "density": np.float64(density)}
+
+
+def activations_of(arrays: dict[str, np.ndarray]) -> tm.Activations:
+    """The activations of the model of optimum_weights."""
+    W, b = torch.as_tensor(arrays["W"]), torch.as_tensor(arrays["b"])
+    return tm.Activations(tm.ReLUModel.from_weights(W, b), tm.SparseFeatures(W.shape[1], float(arrays["density"])))
+
+
+def lowest_dictionary(
+    activations: tm.Activations, n_latents: int, penalty: float, starts: int, **settings: object
+) -> dict[str, np.ndarray]:
+    """The lowest minimum that `lowest` finds: its loss [1], found [feature] and weights."""
+    loss, models = lowest(activations, n_latents, penalty, starts, **settings)
+    best = models.select([0])
+    found = tm.read(best, activations).found[0]
+    return {"loss": loss[:1].numpy(), "found": found.numpy(), **weights(best)}
+
+
+def true_until(
+    activations: tm.Activations,
+    n_latents: int,
+    low: float,
+    high: float,
+    starts: int,
+    rounds: int = 0,
+    rows: int = FINE_ROWS,
+    seeds: Sequence[int] = (11, 12),
+) -> dict[str, np.ndarray]:
+    """The penalty λ in (low, high) from which the true dictionary has the lowest loss found: border [seed].
+
+    The rivals are the lowest minima found at low. Each is followed towards the true dictionary, which is followed down
+    from high, and the last one to cross counts; its branch is then followed on finer rows. Weights are the rival's.
+    below and above: loss of the true dictionary over the lowest found, minus 1, just below and above the border.
+    Raises ValueError if no rival is below the true dictionary at low.
+    """
+    own = true_dictionary(activations, n_latents, torch.Generator().manual_seed(0))
+    _, models = lowest(activations, n_latents, low, starts, rounds=rounds)
+    rivals = [models.select([k]) for k in range(min(5, models.n_instances))]
+    rivals = [rival for rival in rivals if _excess(own, rival, activations, low, ROWS) > 1e-5]
+    if not rivals:
+        raise ValueError(f"low is {low}; allowed: a penalty at which another dictionary is lower than the true one")
+    coarse = [border(rival, own, activations, low, high, ROWS, seeds[:1])[0] for rival in rivals]
+    rival = rivals[int(np.argmax(coarse))]
+    at = np.array(border(rival, own, activations, low, high, rows, seeds))
+    ends = []
+    for penalty in (0.98 * at.mean(), 1.04 * at.mean()):
+        _, models = lowest(activations, n_latents, penalty, starts, rounds=rounds)
+        ends.append(_excess(own, models, activations, penalty, FINE_ROWS))
+    return {"border": at, "below": np.array(ends[0]), "above": np.array(ends[1]), **weights(rival)}
+
+
+def _excess(
+    own: tm.SparseAutoencoder, models: tm.SparseAutoencoder, activations: tm.Activations, penalty: float, rows: int
+) -> float:
+    """Loss of the true dictionary over that of the first of the models, minus 1, both at their minima on some rows."""
+    objective = tm.AutoencoderLoss(activations, penalty, rows=rows, seed=1)
+    loss = tm.minimise(tm.stack_models([own, models.select([0])]), objective, iterations=2000, tolerance=1e-10)
+    return (loss[0] / loss[1] - 1).item()
+
+
+def ray_dictionary(activations: tm.Activations, n_latents: int, starts: int, rows: int = ROWS) -> dict[str, np.ndarray]:
+    """The lowest TopK autoencoder with k = 1 that lowest_rays finds, and the true one relaxed.
+
+    loss [2] on finer rows, found [2, feature], and the weights of both.
+    """
+    _, models = lowest_rays(activations, n_latents, starts, rows=rows)
+    own = rays(torch.zeros_like(activations.W[:, :, 0]), activations.W[:, :, :n_latents])
+    both = tm.stack_models([models.select([0]), own])
+    with torch.no_grad():
+        loss = tm.AutoencoderLoss(activations, rows=FINE_ROWS, seed=5)(both)
+    found = tm.read(both, activations.repeat(2)).found
+    return {"loss": loss.numpy(), "found": found.numpy(), **weights(both)}
+
+
+def pair_cell(density: float, together: float, sizes: Sequence[int], penalty: float, starts: int) -> dict[str, Array]:
+    """Cosines of partners for four features in two pairs, m = 2: the model's own, and those of the dictionaries.
+
+    own: mean of cos(W_i, W_partner). read [size]: mean over latents of the cosine with the partner of the latent's
+    nearest feature, for each number of latents. found [size]: number of features found. loss: of the model.
+    """
+    features = tm.PairedFeatures(4, [[0, 1], [2, 3]], density, together)
+    generator = torch.Generator().manual_seed(0)
+    best = tm.search(tm.ReLUModel, features, torch.ones(4), 2, starts=starts, generator=generator)
+    activations = tm.Activations(best.models.select([0]), features)
+    unit = torch.nn.functional.normalize(activations.W[0], dim=0)
+    partner = torch.tensor([1, 0, 3, 2])
+    own = (unit * unit[:, partner]).sum(0).mean()
+    read, found = [], []
+    for size in sizes:
+        _, models = lowest(activations, size, penalty, starts)
+        cosine = tm.decoder_cosines(models.select([0]), activations.W)[0]
+        read.append(cosine[torch.arange(size), partner[cosine.argmax(1)]].mean().item())
+        found.append(int((cosine.max(0).values >= 0.97).sum()))
+    return {"own": own.numpy(), "read": np.array(read), "found": np.array(found), "loss": best.loss[:1].numpy()}

@@ -1,0 +1,103 @@
+"""The study of dictionaries: what its candidates are, its two routes to a border, and clusterings by rays."""
+
+import math
+
+import pytest
+import torch
+
+import toymodels as tm
+from studies import dictionaries
+
+PENTAGON = dictionaries.limit_pentagon()
+
+
+def unit_loss(model, activations, penalty):
+    with torch.no_grad():
+        return tm.AutoencoderLoss(activations, penalty, rows=2000)(model)
+
+
+def test_true_dictionary_has_the_features_for_directions_and_silences_no_one_upwards():
+    generator = torch.Generator().manual_seed(0)
+    own = dictionaries.true_dictionary(PENTAGON, 7, generator)
+    assert tm.read(own, PENTAGON).found.all()
+    assert (own.e[0, :5] <= 0).all()
+    few = dictionaries.true_dictionary(PENTAGON, 3, generator)
+    assert tm.read(few, PENTAGON).found.sum() == 3
+
+
+def test_chiral_dictionary_is_turned_by_the_angle_given():
+    turned = dictionaries.chiral(PENTAGON, 18.0, 26.0)
+    torch.testing.assert_close(dictionaries.twists(turned, PENTAGON.W), torch.full((1, 5), 26.0).double())
+    assert not tm.read(turned, PENTAGON).found.any()
+
+
+def test_limit_loss_is_the_loss_on_sparse_data():
+    activations = PENTAGON
+    p = activations.features.density.flatten()[0].item()
+    model = dictionaries.chiral(activations, 18.0, 26.0)
+    limit = dictionaries.limit_loss(model.E[0], model.D[0], model.e[0], activations.W[0], 0.1)
+    assert unit_loss(model, activations, 0.1).item() / p == pytest.approx(limit.item(), rel=0.02)
+
+
+def test_limit_border_is_where_the_two_losses_are_equal():
+    at = dictionaries.limit_border()
+    generator = torch.Generator().manual_seed(0)
+    own = dictionaries.true_dictionary(PENTAGON, 5, generator)
+    turned = dictionaries.chiral(PENTAGON, *dictionaries.TWISTS[0])
+    for penalty, sign in ((0.95 * at, 1), (1.05 * at, -1)):
+        loss = [dictionaries.limit_minimum(start, PENTAGON.W[0], penalty)[0] for start in (own, turned)]
+        assert sign * (loss[0] - loss[1]) > 0
+
+
+def test_twisted_dictionary_is_cheaper_without_biases_by_trigonometry():
+    unit = torch.nn.functional.normalize(PENTAGON.W[0], dim=0)
+    tilt = math.degrees(
+        math.atan2(
+            math.cos(math.radians(54)) * math.sin(math.radians(72)),
+            math.cos(math.radians(18)) + math.cos(math.radians(54)) * math.cos(math.radians(72)),
+        )
+    )
+    prices = []
+    for encoder, decoder in ((0.0, 0.0), (18.0, tilt)):
+        model = dictionaries.chiral(
+            tm.Activations(tm.ReLUModel.from_weights(unit), PENTAGON.features), encoder, decoder
+        )
+        E, D = (torch.nn.functional.normalize(w[0], dim=axis) for w, axis in ((model.E, 1), (model.D, 0)))
+        z = (E @ unit).relu()
+        z[z < 1e-9] = 0.0
+        written = D @ z
+        along = (written * unit).sum(0)
+        torch.testing.assert_close(written, along * unit)
+        prices.append((z.sum(0) / along)[0].item())
+    assert prices[0] > prices[1]
+
+
+def test_rays_are_the_best_encoder_of_their_directions():
+    d, D = torch.zeros(1, 2).double(), PENTAGON.W
+    model = dictionaries.rays(d, D)
+    loss = dictionaries.ray_loss(PENTAGON, 2000, 0)(d[0], D[0])
+    with torch.no_grad():
+        own = tm.AutoencoderLoss(PENTAGON, rows=2000, seed=0)(model)
+    assert own.item() == pytest.approx(loss.item(), rel=1e-6)
+    for name in ("E", "e"):
+        worse = model.select([0])
+        getattr(worse, name).data += 0.05
+        with torch.no_grad():
+            assert tm.AutoencoderLoss(PENTAGON, rows=2000, seed=0)(worse) > own
+
+
+def test_true_until_follows_both_branches_and_names_a_penalty_that_is_too_large():
+    settings = {"starts": 9, "rows": 1000, "seeds": (11,)}
+    found = dictionaries.true_until(PENTAGON, 5, 0.12, 0.16, **settings)
+    assert found["border"][0] == pytest.approx(dictionaries.limit_border(), abs=0.004)
+    assert found["below"] > 0
+    with pytest.raises(ValueError, match=r"low is 0\.3"):
+        dictionaries.true_until(PENTAGON, 5, 0.3, 0.4, **settings)
+
+
+def test_antipodal_pairs_are_read():
+    activations = dictionaries.activations_of(dictionaries.optimum_weights(4, 2, 0.2, starts=5))
+    found = dictionaries.lowest_dictionary(activations, 4, 0.05, starts=6)
+    assert found["found"].all()
+    again = dictionaries.autoencoder(found)
+    assert unit_loss(again, activations, 0.05).item() == pytest.approx(found["loss"][0], rel=0.05)
