@@ -49,8 +49,7 @@ FINDINGS.pdf: FINDINGS.tex figures/numbers.tex figures/settings.tex $(wildcard f
 lab: .venv/installed
 	$(PY) -m jupyter lab notebooks
 
-docs/index.html: explorer/build.py explorer/template.html explorer/style.css explorer/model.js explorer/views.js \
-		toymodels/plots/phases.py figures/phase_n2.png $(wildcard figures/*.npz) | .venv/installed
+docs/index.html: $(wildcard explorer/*) toymodels/plots/phases.py $(wildcard figures/*.npz) | .venv/installed
 	$(PY) explorer/build.py
 
 explorer: docs/index.html  # the page on which superposition can be touched

@@ -1,4 +1,4 @@
-"""The page docs/index.html in Chromium: until it is ready, frames and work of slider moves, tasks while starts train.
+"""The page docs/index.html in Chromium: until it is ready, frames while sliders move and the density plays, and tasks.
 
 Times on the wall: on a busy machine they say nothing about the page, so look at the line of the empty page first.
 
@@ -42,7 +42,7 @@ TASKS = """() => { window.tasks = []; new PerformanceObserver(seen => window.tas
   ...seen.getEntries().map(entry => entry.duration))).observe({ entryTypes: ['longtask'] }) }"""
 
 
-def visit(browser, state=""):
+def visit(browser, state="view=one"):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(f"{PAGE.as_uri()}#{state}")
     page.wait_for_function("document.documentElement.dataset.ready")
@@ -71,6 +71,10 @@ def main():
                 f"slider {slider}: median frame {np.median(frames):.1f} ms, 95 % {np.percentile(frames, 95):.1f} ms; "
                 f"work for a move {np.median(work):.1f} ms, {np.median(slow):.1f} ms at a quarter of the speed"
             )
+        page = visit(browser, "view=two&p=1")
+        page.click("#play")
+        frames = page.evaluate(EMPTY)
+        print(f"density plays: median frame {np.median(frames):.1f} ms, 95 % {np.percentile(frames, 95):.1f} ms")
         page = visit(browser, "preset=pairs")
         page.evaluate(TASKS)
         page.click("[data-starts='500']")

@@ -3,6 +3,9 @@
     python explorer/build.py [OUTPUT]
 
 The same sources give the same bytes. Needs NumPy alone, so that it takes a fraction of a second.
+
+A further view of the page is a script that registers itself in redraw.views if its entry of data() is there, a section
+of class "view" whose id is the view's name, and a tab with data-view=NAME; the tab of a view without data stays hidden.
 """
 
 import ast
@@ -16,6 +19,24 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE.parent / "figures"
 SCALE = 16000  # weights and biases as 16-bit whole numbers
+SCRIPTS = (  # in this order: a script uses those above it, and those below it once the page has loaded
+    "model",  # the model, its exact loss, training
+    "format",  # numbers as text
+    "address",  # the state, and the same as an address
+    "canvas",  # colours, axes, pointer and keys
+    "redraw",  # one redraw a frame, work in pieces
+    "phase",  # two features, one neuron: the phase diagram
+    "curve",  # the loss over the steps
+    "valleys",  # two features, one neuron: the landscape and its starts
+    "search",  # the lowest loss known in two dimensions
+    "plane",  # features in two dimensions: arrows, interference, density
+    "inputs",  # what goes in, what comes out
+    "starts",  # many starts
+    "play",  # the density falls by itself
+    "game",  # beat the best
+    "story",  # the guided story
+    "main",  # controls and the address
+)
 
 
 def phase_colours() -> dict[str, str]:
@@ -61,21 +82,45 @@ def data() -> dict:
     }
 
 
+def figure() -> str:
+    """The phase diagram of two features and one neuron as a drawing, for readers without JavaScript."""
+    cells, colours = np.load(FIGURES / "explorer_landscape.npz"), phase_colours()
+    x = np.round(-200 * np.log10(cells["densities"]), 1)  # p = 1 at 0, p = 0.01 at 400
+    y = np.round(150 * np.log10(cells["border"]), 1)  # r = 1 at 0, r = 0.1 at -150
+    known = ~np.isnan(y)
+    border = [f"{a:g},{-b:g}" for a, b in zip(x[known], y[known], strict=True)]
+    mirror = [f"{a:g},{b:g}" for a, b in zip(x[known][::-1], y[known][::-1], strict=True)]
+    words = (
+        (395, -60, "end", "superposition: both features share the neuron", "#111"),
+        (10, -125, "start", "only feature 2 is kept", "#fff"),
+        (10, 135, "start", "only feature 1 is kept", "#111"),
+    )
+    labels = "".join(f'<text x="{a}" y="{b}" text-anchor="{c}" fill="{e}">{d}</text>' for a, b, c, d, e in words)
+    ticks = "".join(f'<text x="{200 * k}" y="170" text-anchor="middle">{10.0**-k:g}</text>' for k in range(3))
+    return (
+        '<svg viewBox="-60 -160 480 370" width="650" role="img" font-family="sans-serif" font-size="13">'
+        "<title>Phase diagram: importance of feature 2 against density</title>"
+        f'<rect y="-150" width="400" height="150" fill="{colours["DEDICATED"]}"/>'
+        f'<rect width="400" height="150" fill="{colours["IGNORED"]}"/>'
+        f'<polygon points="{" ".join(border + mirror)}" fill="{colours["SUPERPOSITION"]}" stroke="#111"/>'
+        f'{labels}{ticks}<text x="200" y="195" text-anchor="middle">density p: dense → sparse</text>'
+        '<text x="-8" y="-140" text-anchor="end">10</text><text x="-8" y="4" text-anchor="end">1</text>'
+        '<text x="-8" y="150" text-anchor="end">0.1</text>'
+        '<text transform="translate(-40 0) rotate(-90)" text-anchor="middle">importance r of feature 2</text></svg>'
+    )
+
+
 def page() -> str:
     """The whole page."""
-    texts = {name: (HERE / name).read_text() for name in ("template.html", "style.css", "model.js", "views.js")}
+    text, style = (HERE / "template.html").read_text(), (HERE / "style.css").read_text()
     for phase, colour in phase_colours().items():
-        texts["style.css"] = texts["style.css"].replace(f"/*{phase}*/", colour)
-    script = texts["model.js"].replace("if (typeof module !== 'undefined') module.exports = model;\n", "")
-    picture = base64.b64encode((FIGURES / "phase_n2.png").read_bytes()).decode()
+        style = style.replace(f"/*{phase}*/", colour)
     parts = {
-        "/*STYLE*/": texts["style.css"].strip(),
+        "/*STYLE*/": style.strip(),
         "/*DATA*/": json.dumps(data(), separators=(",", ":")),
-        "/*MODEL*/": script.strip(),
-        "/*VIEWS*/": texts["views.js"].strip(),
-        "/*FIGURE*/": f"data:image/png;base64,{picture}",
+        "/*SCRIPTS*/": "\n\n".join((HERE / f"{name}.js").read_text().strip() for name in SCRIPTS),
+        "<!--FIGURE-->": figure(),
     }
-    text = texts["template.html"]
     for mark, part in parts.items():
         text = text.replace(mark, part, 1)
     return text

@@ -1,6 +1,7 @@
-// The model x̂ = ReLU(WᵀWx + b) and its exact expected loss, in the notation of the package: W [hidden][feature], b [feature].
-// Output i sees its own feature and the others only through v + Σ_j a_j x_j with a_j = W_i·W_j, so its loss is made of moments
-//   M(α, m; S, v) = E[ xᵅ (v + Σ_{j∈S} a_j x_j)₊ᵐ / m! ],   x_j uniform on [0, 1], S the features that are on.
+// The model x̂ = ReLU(WᵀWx + b) and its exact expected loss, in the notation of the package:
+// W [hidden][feature], b [feature].
+// Output i sees its own feature and the others only through v + Σ_j a_j x_j with a_j = W_i·W_j, so its loss is made of
+// moments M(α, m; S, v) = E[ xᵅ (v + Σ_{j∈S} a_j x_j)₊ᵐ / m! ], x_j uniform on [0, 1], S the features that are on.
 // Integration by parts gives a recurrence that never divides by a small overlap:
 //   (m + |S| + |α|) M(α, m; S, v) = v M(α, m-1; S, v) + Σ_{l∈S} M(α without l, m; S - l, v + a_l),
 // and where it needs m = -1 the same integration by parts over the largest |a_l| alone. No series, no sampling.
@@ -57,7 +58,8 @@ const model = (() => {
       members.push(power.map((t, j) => [Math.floor(s / t) % 3, j]).filter(d => d[0] === 1).map(d => d[1]));
       tops.push(power.map((t, j) => [Math.floor(s / t) % 3, j]).filter(d => d[0] === 2).map(d => d[1]));
     }
-    const order = Array.from({ length: size }, (_, s) => s).sort((s, t) => members[s].length - members[t].length || s - t);
+    const order = Array.from({ length: size }, (_, s) => s);
+    order.sort((s, t) => members[s].length - members[t].length || s - t);
     const start = new Int32Array(size + 1), list = [];
     order.forEach((s, k) => { start[k] = list.length; list.push(...members[s]); });
     start[size] = list.length;
@@ -71,7 +73,7 @@ const model = (() => {
     };
   }
 
-  // Loss of output i with overlaps a [feature] (a[i] its own gain) and bias b; slopes left in plan.da and plan.db if asked for.
+  // Loss of output i with overlaps a [feature] (a[i] its own gain) and bias b; slopes, if asked for, stay in the plan.
   function outputLoss(i, a, b, p, slopes) {
     const n = a.length, P = plan(n), { size, power, order, start, list, last, v, A0, A1, A2, X0, X1, XX, da } = P;
     v[0] = b;
@@ -137,34 +139,54 @@ const model = (() => {
     for (let set = 0; set < 1 << n; set++) {
       if (set >> i & 1) continue;
       let chance = 1, s = 0;
-      for (let j = 0; j < n; j++) if (j !== i) { if (set >> j & 1) { chance *= p[j]; s += power[j]; } else chance *= 1 - p[j]; }
+      for (let j = 0; j < n; j++) {
+        if (j === i) continue;
+        chance *= set >> j & 1 ? p[j] : 1 - p[j];
+        if (set >> j & 1) s += power[j];
+      }
       if (chance === 0) continue;
       const off = 2 * (1 - p[i]) * chance, on = 2 * p[i] * chance, t = s + ti;
       loss += off * A2[s] + on * (A2[t] - X1[own + t]);
       if (!slopes) continue;
       db += off * A1[s] + on * (A1[t] - X0[own + t]);
       da[i] += on * (X1[own + t] - XX[own + t]);
-      for (let j = 0; j < n; j++) if (j !== i && set >> j & 1) da[j] += off * X1[j * size + s] + on * (X1[j * size + t] - XX[j * size + t]);
+      for (let j = 0; j < n; j++) {
+        const row = j * size;
+        if (j !== i && set >> j & 1) da[j] += off * X1[row + s] + on * (X1[row + t] - XX[row + t]);
+      }
     }
     P.db = db;
     return loss;
   }
 
-  // The same, written out: E P_m(v + Σ a_j x_j) = Σ_T Σ_k w_T,k P_{m+k}(v + Σ_{j∈T} a_j) with P_m(u) = u₊ᵐ/m! and w_T(z) the product of
-  // z q_j/a_j over T and of 1 - q_j - z q_j/a_j over the rest. Ten times as fast, but it divides by the overlaps. Returns NaN where
-  // that costs digits; with `rough` (training) it replaces a small a_j x_j by two points of the same mean and variance instead.
+  // The same, written out: E P_m(v + Σ a_j x_j) = Σ_T Σ_k w_T,k P_{m+k}(v + Σ_{j∈T} a_j) with P_m(u) = u₊ᵐ/m! and
+  // w_T(z) the product of z q_j/a_j over T and of 1 - q_j - z q_j/a_j over the rest. Ten times as fast, but it divides
+  // by the overlaps. Returns NaN where that costs digits; with `rough` (training) it replaces a small a_j x_j by two
+  // points of the same mean and variance instead.
   const FACTORIAL = [1, 1, 2, 6, 24, 120, 720, 5040, 40320, 362880], SMALL = 0.02, THIN = 1e-4, DEGREE = 10;
-  const close = { a: new Float64Array(5), q: new Float64Array(5), t0: new Float64Array(5), t1: new Float64Array(5), index: new Int32Array(5), plain: new Uint8Array(5),
-    w: new Float64Array(8), Q: new Float64Array(8), e: new Float64Array(DEGREE), f: new Float64Array(DEGREE), lambda: new Float64Array(8) };
+  const floats = size => new Float64Array(size);
+  const close = {
+    a: floats(5), q: floats(5), t0: floats(5), t1: floats(5), index: new Int32Array(5), plain: new Uint8Array(5),
+    w: floats(8), Q: floats(8), e: floats(DEGREE), f: floats(DEGREE), lambda: floats(8),
+  };
   function closedLoss(i, overlap, b, p, slopes, rough) {
-    const n = overlap.length, K = n - 1, { a, q, t0, t1, index, plain, w, Q, e, f, lambda } = close, P = plan(n), da = P.da;
+    const n = overlap.length, K = n - 1, P = plan(n), da = P.da;
+    const { a, q, t0, t1, index, plain, w, Q, e, f, lambda } = close;
     const G = overlap[i], pi = p[i], thin = rough && G < THIN;
     let reach = b + G, least = 1;
-    for (let j = 0, c = 0; j < n; j++) if (j !== i) { index[c] = j; a[c] = overlap[j]; q[c++] = p[j]; if (overlap[j] > 0) reach += overlap[j]; }
+    for (let j = 0, c = 0; j < n; j++) {
+      if (j === i) continue;
+      index[c] = j; a[c] = overlap[j]; q[c++] = p[j];
+      if (overlap[j] > 0) reach += overlap[j];
+    }
     if (!rough) {
       if (reach > 0) {
         let noise = 2e-15 * (2 * pi * (1 + G) / (G * G)) * reach ** 3, k = 3;
-        for (let c = 0; c < K; c++) { const size = Math.abs(a[c]); if (size < reach) { noise *= reach / size; k++; } if (size < least) least = size; }
+        for (let c = 0; c < K; c++) {
+          const size = Math.abs(a[c]);
+          if (size < reach) { noise *= reach / size; k++; }
+          if (size < least) least = size;
+        }
         noise /= FACTORIAL[k];
         if (!(noise < 1e-11) || slopes && !(noise / Math.min(least, G) < 1e-8)) return NaN;
       } else for (let c = 0; c < K; c++) if (a[c] === 0) return NaN;
@@ -237,6 +259,10 @@ const model = (() => {
 
   const dense = (p, n) => typeof p === 'number' ? new Array(n).fill(p) : p;
   const flat = W => Float64Array.from([].concat(...W));
+  function unpack(x, m, n) {
+    const row = h => Array.from(x.slice(h * n, h * n + n));
+    return { W: Array.from({ length: m }, (_, h) => row(h)), b: Array.from(x.slice(m * n)) };
+  }
 
   // Loss of x = [W row after row, b]; its gradient is written into slope if given.
   const overlaps = [];
@@ -246,7 +272,8 @@ const model = (() => {
     const b = m * n;
     for (let i = 0; i < n; i++) {
       const a = overlaps[n] || (overlaps[n] = new Float64Array(n));
-      for (let j = 0; j < n; j++) { let dot = 0; for (let h = 0; h < m; h++) dot += x[h * n + i] * x[h * n + j]; a[j] = dot; }
+      a.fill(0);
+      for (let j = 0; j < n; j++) for (let h = 0; h < m; h++) a[j] += x[h * n + i] * x[h * n + j];
       let loss, da, db;
       if (n === 2) {
         loss = pairLoss(x[b + i], a[i], a[1 - i], p[i], p[1 - i]);
@@ -274,12 +301,12 @@ const model = (() => {
   function gradient(W, b, p, importance) {
     const n = b.length, m = W.length, slope = new Float64Array(m * n + n);
     const value = lossAt(Float64Array.from([...flat(W), ...b]), m, n, dense(p, n), importance, slope);
-    return { loss: value, W: W.map((_, h) => Array.from(slope.slice(h * n, h * n + n))), b: Array.from(slope.slice(m * n)) };
+    return { loss: value, ...unpack(slope, m, n) };
   }
 
   // ---- training: Adam or plain gradient descent, cosine schedule, as the package's train() ----
   function trainer(x, m, n, p, importance, { steps = 600, lr = 0.03, optimizer = 'adam' } = {}) {
-    const size = x.length, slope = new Float64Array(size), first = new Float64Array(size), second = new Float64Array(size);
+    const size = x.length, slope = floats(size), first = floats(size), second = floats(size);
     let t = 0;
     return {
       x, steps,
@@ -300,7 +327,6 @@ const model = (() => {
       },
     };
   }
-  const unpack = (x, m, n) => ({ W: Array.from({ length: m }, (_, h) => Array.from(x.slice(h * n, h * n + n))), b: Array.from(x.slice(m * n)) });
   function train(W, b, p, importance, options = {}) {
     const n = b.length, m = W.length, x = Float64Array.from([...flat(W), ...b]), weights = dense(p, n);
     const run = trainer(x, m, n, weights, importance, options);
@@ -310,14 +336,20 @@ const model = (() => {
 
   // ---- to the bottom of the valley: BFGS with a backtracking line search; never raises the loss ----
   function polish(x, m, n, p, importance, iterations = 200) {
-    const size = x.length, H = new Float64Array(size * size), d = new Float64Array(size), y = new Float64Array(size), Hy = new Float64Array(size);
-    let slope = new Float64Array(size), next = new Float64Array(size), trial = new Float64Array(size);
+    const size = x.length, H = floats(size * size), d = floats(size), y = floats(size), Hy = floats(size);
+    let slope = floats(size), next = floats(size), trial = floats(size);
     const reset = () => { H.fill(0); for (let k = 0; k < size; k++) H[k * size + k] = 1; };
     let value = lossAt(x, m, n, p, importance, slope), fresh = true, quiet = 0;
     reset();
     for (let it = 0; it < iterations; it++) {
       let down = 0, norm = 0;
-      for (let k = 0; k < size; k++) { let sum = 0; for (let l = 0; l < size; l++) sum -= H[k * size + l] * slope[l]; d[k] = sum; down += sum * slope[k]; norm = Math.max(norm, Math.abs(slope[k])); }
+      for (let k = 0; k < size; k++) {
+        let sum = 0;
+        for (let l = 0; l < size; l++) sum -= H[k * size + l] * slope[l];
+        d[k] = sum;
+        down += sum * slope[k];
+        norm = Math.max(norm, Math.abs(slope[k]));
+      }
       if (norm < 1e-9) break;
       if (!(down < 0)) { if (fresh) break; reset(); fresh = true; continue; }
       let step = 1, after, found = false;
@@ -330,8 +362,17 @@ const model = (() => {
       let sy = 0, yHy = 0;
       for (let k = 0; k < size; k++) { y[k] = next[k] - slope[k]; sy += y[k] * (trial[k] - x[k]); }
       if (sy > 1e-18) {
-        if (fresh) { let yy = 0; for (let k = 0; k < size; k++) yy += y[k] * y[k]; for (let k = 0; k < size; k++) H[k * size + k] = sy / yy; }
-        for (let k = 0; k < size; k++) { let sum = 0; for (let l = 0; l < size; l++) sum += H[k * size + l] * y[l]; Hy[k] = sum; yHy += sum * y[k]; }
+        if (fresh) {
+          let yy = 0;
+          for (let k = 0; k < size; k++) yy += y[k] * y[k];
+          for (let k = 0; k < size; k++) H[k * size + k] = sy / yy;
+        }
+        for (let k = 0; k < size; k++) {
+          let sum = 0;
+          for (let l = 0; l < size; l++) sum += H[k * size + l] * y[l];
+          Hy[k] = sum;
+          yHy += sum * y[k];
+        }
         const scale = (1 + yHy / sy) / sy;
         for (let k = 0; k < size; k++) for (let l = 0; l < size; l++) {
           const sk = trial[k] - x[k], sl = trial[l] - x[l];
@@ -348,15 +389,24 @@ const model = (() => {
 
   // ---- two features, one neuron: the landscape with each bias at its best ----
   // min over b of E(b; w², w w'): every minimum between the points of a scan, the lowest of them. bestBias.b: where.
-  function level(u, G, p) { const on = u > 0 ? u : 0, r = u >= 0 ? 1 : u <= -G ? 0 : 1 + u / G; return p * (1 / 3 - G * r * r + G * (1 + G) * r * r * r / 3) + on * on - p * (1 - G) * on; }
-  function incline(u, G, p) { const r = u >= 0 ? 1 : u <= -G ? 0 : 1 + u / G; return p * r * ((1 + G) * r - 2) + (u > 0 ? 2 * u : 0); }
+  const reached = (u, G) => u >= 0 ? 1 : u <= -G ? 0 : 1 + u / G; // the part of x on which the ReLU is on
+  function level(u, G, p) {
+    const on = u > 0 ? u : 0, r = reached(u, G);
+    return p * (1 / 3 - G * r * r + G * (1 + G) * r * r * r / 3) + on * on - p * (1 - G) * on;
+  }
+  function incline(u, G, p) {
+    const r = reached(u, G);
+    return p * r * ((1 + G) * r - 2) + (u > 0 ? 2 * u : 0);
+  }
   function biasSlope(b, G, a, p, q) {
     const mean = a < 1e-5 && a > -1e-5 ? incline(b + a / 2, G, p) : (level(b + a, G, p) - level(b, G, p)) / a;
     return (1 - q) * incline(b, G, p) + q * mean;
   }
   function bestBias(w, other, p, q) {
-    const G = w * w, a = w * other, low = -G - Math.max(a, 0) - 1e-9, high = Math.max(0.5, 0.5 - Math.min(a, 0)) + 1e-9, N = 14;
-    let best = pairLoss(low, G, a, p, q), at = low, left = low + 1e-6 * (high - low), before = biasSlope(left, G, a, p, q); // below low all is off
+    const G = w * w, a = w * other, N = 14;
+    const low = -G - Math.max(a, 0) - 1e-9, high = Math.max(0.5, 0.5 - Math.min(a, 0)) + 1e-9; // below low all is off
+    let best = pairLoss(low, G, a, p, q), at = low, left = low + 1e-6 * (high - low);
+    let before = biasSlope(left, G, a, p, q);
     for (let k = 1; k <= N; k++) {
       const right = low + (high - low) * k / N, after = biasSlope(right, G, a, p, q);
       if (before < 0 && after >= 0) { // regula falsi, Illinois
@@ -365,7 +415,15 @@ const model = (() => {
           x = f1 === f0 ? (x0 + x1) / 2 : (x0 * f1 - x1 * f0) / (f1 - f0);
           const f = biasSlope(x, G, a, p, q);
           if (Math.abs(f) < 1e-11) break;
-          if (f > 0) { x1 = x; f1 = f; if (side === 1) f0 /= 2; side = 1; } else { x0 = x; f0 = f; if (side === -1) f1 /= 2; side = -1; }
+          if (f > 0) {
+            x1 = x; f1 = f;
+            if (side === 1) f0 /= 2;
+            side = 1;
+          } else {
+            x0 = x; f0 = f;
+            if (side === -1) f1 /= 2;
+            side = -1;
+          }
         }
         const value = pairLoss(x, G, a, p, q);
         if (value < best) { best = value; at = x; }
@@ -379,15 +437,19 @@ const model = (() => {
   function branchTable(p, points, extent) { // H(w₁, w₂) over the square; H(-w) = H(w) halves the work
     const key = `${p} ${points} ${extent}`;
     if (kept.key === key) return kept.H;
-    const H = new Float64Array(points * points), at = k => extent * (2 * k / (points - 1) - 1), last = points * points - 1;
-    for (let k = 0; k <= last >> 1; k++) H[last - k] = H[k] = bestBias(at(k % points), at(Math.floor(k / points)), p, p);
+    const H = floats(points * points), at = k => extent * (2 * k / (points - 1) - 1), last = points * points - 1;
+    for (let k = 0; k <= last >> 1; k++) {
+      H[last - k] = H[k] = bestBias(at(k % points), at(Math.floor(k / points)), p, p);
+    }
     kept = { key, H };
     return H;
   }
   // L [w₂][w₁] row after row, w from -extent to extent
   function landscape(p, r, points = 61, extent = 1.5) {
     const H = branchTable(p, points, extent), L = new Float64Array(H.length);
-    for (let y = 0; y < points; y++) for (let x = 0; x < points; x++) L[y * points + x] = H[y * points + x] + r * H[x * points + y];
+    for (let y = 0; y < points; y++) for (let x = 0; x < points; x++) {
+      L[y * points + x] = H[y * points + x] + r * H[x * points + y];
+    }
     return L;
   }
 
@@ -400,9 +462,13 @@ const model = (() => {
     for (let j = 0; j < n - 1; j++) overlap += (column(j).reduce((sum, w, h) => sum + w * mine[h], 0) / size) ** 2;
     return overlap > superposed ? 2 : 1;
   }
-  // Output i of one neuron that is never on: no slope moves it any more, so this is a plateau and no minimum. 1, 2, or 0 if there is none.
+  // Output i of one neuron that is never on: no slope moves it any more, so this is a plateau and no minimum.
+  // 1, 2, or 0 if there is none.
   function dead(x) {
-    for (let i = 0; i < 2; i++) if (x[2 + i] + x[i] * x[i] + Math.max(0, x[0] * x[1]) < 1e-3 && Math.abs(x[i]) < 0.2) return i + 1;
+    for (let i = 0; i < 2; i++) {
+      const reach = x[2 + i] + x[i] * x[i] + Math.max(0, x[0] * x[1]);
+      if (reach < 1e-3 && Math.abs(x[i]) < 0.2) return i + 1;
+    }
     return 0;
   }
   const SAME = 0.03, PUSHES = [[0.02, 0.01], [-0.02, 0.01], [0.02, -0.01], [-0.02, -0.01]];
@@ -413,9 +479,8 @@ const model = (() => {
     const seeds = [[1, -1], [1, 0.12], [0.12, 1], [1, -0.02], [-0.02, 1]];
     for (let y = 1; y < points - 1; y++) for (let x = 0; x <= points >> 1; x++) {
       const k = y * points + x;
-      let lowest = true;
-      for (let dy = -1; dy <= 1 && lowest; dy++) for (let dx = -1; dx <= 1; dx++) if ((dx || dy) && x + dx >= 0 && L[k + dy * points + dx] < L[k]) { lowest = false; break; }
-      if (lowest) seeds.push([at(x), at(y)]);
+      const around = [-1, 0, 1].flatMap(dy => [-1, 0, 1].map(dx => x + dx < 0 ? Infinity : L[k + dy * points + dx]));
+      if (L[k] <= Math.min(...around)) seeds.push([at(x), at(y)]);
     }
     for (const [w1, w2] of seeds) {
       bestBias(w1, w2, p, p); const b1 = bestBias.b;
@@ -443,7 +508,10 @@ const model = (() => {
   function nearest(x, found, within = 0.3) {
     let best = -1, far = within;
     found.forEach((f, k) => {
-      for (const sign of [1, -1]) { const d = Math.hypot(x[0] - sign * f.W[0][0], x[1] - sign * f.W[0][1]); if (d < far) { far = d; best = k; } }
+      for (const sign of [1, -1]) {
+        const d = Math.hypot(x[0] - sign * f.W[0][0], x[1] - sign * f.W[0][1]);
+        if (d < far) { far = d; best = k; }
+      }
     });
     return best;
   }
@@ -451,7 +519,12 @@ const model = (() => {
   // ---- random numbers: mulberry32 and Box-Muller ----
   function normals(seed) {
     let s = seed >>> 0;
-    const uniform = () => { s = s + 0x6D2B79F5 >>> 0; let t = s; t = Math.imul(t ^ t >>> 15, t | 1); t ^= t + Math.imul(t ^ t >>> 7, t | 61); return ((t ^ t >>> 14) >>> 0) / 4294967296; };
+    const uniform = () => {
+      s = s + 0x6D2B79F5 >>> 0;
+      let t = Math.imul(s ^ s >>> 15, s | 1);
+      t ^= t + Math.imul(t ^ t >>> 7, t | 61);
+      return ((t ^ t >>> 14) >>> 0) / 4294967296;
+    };
     return () => Math.sqrt(-2 * Math.log(uniform() + 2e-10)) * Math.cos(2 * Math.PI * uniform());
   }
   function start(m, n, seed) { // Xavier-normal weights, b = 0
@@ -460,6 +533,37 @@ const model = (() => {
     return x;
   }
 
-  return { loss, gradient, lossAt, outputLoss, closedLoss, pairLoss, landscape, minima, train, trainer, polish, bestBias, phase, nearest, dead, start, unpack, dense };
+  // The bias of each output at its best for the weights in x: a scan, then golden sections. Changes x.
+  function fitBiases(x, m, n, p) {
+    const golden = (Math.sqrt(5) - 1) / 2, N = 24;
+    for (let i = 0; i < n; i++) {
+      const a = new Float64Array(n);
+      let low = 0, high = 0.5;
+      for (let j = 0; j < n; j++) {
+        for (let h = 0; h < m; h++) a[j] += x[h * n + i] * x[h * n + j];
+        low -= Math.max(a[j], 0);
+        high -= Math.min(a[j], 0);
+      }
+      const at = b => closedLoss(i, a, b, p, false, true);
+      const scan = Array.from({ length: N + 1 }, (_, k) => low + (high - low) * k / N), losses = scan.map(at);
+      const best = scan[losses.indexOf(Math.min(...losses))];
+      let from = best - (high - low) / N, to = best + (high - low) / N;
+      while (to - from > 1e-7) {
+        const left = to - golden * (to - from), right = from + golden * (to - from);
+        if (at(left) < at(right)) to = right; else from = left;
+      }
+      x[m * n + i] = (from + to) / 2;
+    }
+  }
+  // What the model makes of one input: h [hidden], u before the ReLU and out after it [feature].
+  function answer(x, m, n, input) {
+    const h = Array.from({ length: m }, (_, k) => input.reduce((sum, value, j) => sum + x[k * n + j] * value, 0));
+    const u = input.map((_, i) => h.reduce((sum, value, k) => sum + x[k * n + i] * value, x[m * n + i]));
+    return { h, u, out: u.map(value => Math.max(0, value)) };
+  }
+
+  return {
+    loss, gradient, lossAt, train, trainer, polish, start, unpack, dense, fitBiases, answer,
+    landscape, minima, phase, nearest, dead,
+  };
 })();
-if (typeof module !== 'undefined') module.exports = model;

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import toymodels as tm
-from toymodels import minima, theory
+from toymodels import branches, minima, theory
 
 
 def one(density, importance):

@@ -1,4 +1,5 @@
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -56,3 +57,57 @@ def test_loops_without_reference_counts_return_no_array():
                 views = [n for n in ast.walk(returned) if isinstance(n, ast.Slice | ast.Attribute)]
                 assert not [v for v in views if isinstance(v, ast.Slice) or v.attr in ("T", "reshape", "view")]
     assert checked > 40
+
+
+def run(code, **environment):
+    """What a fresh process prints; it fails if it fails or does not end."""
+    settings = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.split()
+
+
+def test_two_threads_of_python_may_call_the_package_at_once():
+    """numba's work queue, all that a wheel on macOS has, ends the process when two threads enter parallel loops."""
+    code = """
+import torch, toymodels as tm
+from concurrent.futures import ThreadPoolExecutor
+torch.set_num_threads(2)
+grid = {"densities": torch.logspace(0, -2, 8), "importances": torch.logspace(-1, 1, 8), "restarts": 400}
+with ThreadPoolExecutor(2) as pool:
+    both = tm.phase_diagram("relu", **grid, executor=pool)
+print(torch.equal(both.loss, tm.phase_diagram("relu", **grid).loss))
+"""
+    assert run(code, NUMBA_THREADING_LAYER="workqueue") == ["True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_child_computes_after_its_parent_did():
+    code = """
+import multiprocessing, torch, toymodels as tm
+torch.set_num_threads(2)
+features = tm.SparseFeatures(6, 0.2)
+
+def lowest(seed):
+    model = tm.ReLUModel(6, 2, 400, generator=torch.Generator().manual_seed(seed))
+    return tm.minimise(model, features, torch.ones(6)).min().item()
+
+here = lowest(3)
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(pool.apply_async(lowest, (3,)).get(timeout=120) == here)
+"""
+    assert run(code) == ["True"]
+
+
+@pytest.mark.parametrize("home", ["a home", "none"])
+def test_an_installation_that_cannot_be_written_is_imported_and_keeps_its_loops_elsewhere(home, tmp_path):
+    package = tmp_path / "toymodels"
+    shutil.copytree(Path(compiled.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "engine" / "__pycache__").write_text("a file where the folder of the loops would be")
+    here = tmp_path if home == "a home" else "/dev/null"
+    code = "from toymodels.engine import compiled; print(compiled.cache_folder())"
+    settings = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(here), "NUMBA_CACHE_DIR": ""}
+    (folder,) = run(code, **settings, XDG_CACHE_HOME="", TMPDIR=str(tmp_path))
+    expected = tmp_path / ".cache" / "toymodels" if home == "a home" else tmp_path
+    assert expected in Path(folder).parents
+    assert package not in Path(folder).parents

@@ -107,53 +107,6 @@ def test_bad_settings_are_named(settings, name):
         search(**settings)
 
 
-def test_outcomes_are_where_training_ends_and_the_minima_beyond():
-    """Independent route: the same starts by restarts and minimise; and the same weights whatever the other settings."""
-    wanted = {
-        "kind": tm.ReLUModel,
-        "features": FEATURES,
-        "importance": IMPORTANCE,
-        "n_hidden": 2,
-        "starts": 6,
-        "seed": 4,
-    }
-    exact = tm.outcomes(**wanted, steps=60, lr=0.05)
-    runs = tm.restarts(
-        tm.ReLUModel, FEATURES, IMPORTANCE, 2, 6, torch.Generator().manual_seed(4), steps=60, lr=0.05, terms=16
-    )
-    assert exact["loss"].shape == exact["settled"].shape == (6, 2)
-    assert exact["W"].shape == (6, 2, 2, 5)
-    torch.testing.assert_close(torch.from_numpy(exact["loss"]), runs.loss)
-    settled = tm.minimise(runs.models, FEATURES.repeat(6), IMPORTANCE).view(6, 2)
-    torch.testing.assert_close(torch.from_numpy(exact["settled"]), settled, rtol=2e-3, atol=0)
-    assert (exact["settled"] <= exact["loss"] * (1 + 1e-3)).all()
-    noisy = tm.outcomes(**wanted, steps=3, lr=0.05, batch=16)
-    assert (noisy["W0"] == exact["W0"]).all()
-    assert not (noisy["W"] == exact["W"]).any()
-
-
-def test_outcomes_of_a_start_that_diverges_is_no_number():
-    features = tm.SparseFeatures(5, 0.5)
-    lost = tm.outcomes(tm.ReLUModel, features, IMPORTANCE, 2, 3, 0, 40, batch=16, optimizer="sgd", lr=1e4)
-    diverged = torch.from_numpy(lost["W"]).isfinite().flatten(2).all(-1).logical_not()
-    assert (torch.from_numpy(lost["settled"]).isnan() == diverged).all()
-
-
-def test_all_outcomes_keep_their_names_and_say_which_starts_succeed():
-    common = {"kind": tm.ReLUModel, "features": FEATURES, "importance": IMPORTANCE, "n_hidden": 2, "starts": 6}
-    short, long = ({**common, "seed": 4, "steps": steps, "lr": 0.05} for steps in (3, 60))
-    best = search().best_loss
-    found = minima.all_outcomes({"short": {**short, "batch": 16}, "long": long}, best)
-    assert found["short"]["W"].shape == (6, 2, 2, 5)
-    for name, arrays in (("short", tm.outcomes(**short, batch=16)), ("long", tm.outcomes(**long))):
-        assert torch.equal(found[name]["loss"], torch.from_numpy(arrays["loss"]))
-        for flag, key in (("success", "loss"), ("basin", "settled")):
-            rates = tm.success_rate(torch.from_numpy(arrays[key]), best)
-            assert torch.equal(found[name][flag].double().mean(0), rates)
-    assert found["long"]["basin"].any()
-    assert not found["short"]["success"].any()
-
-
 def test_descents_end_in_minima_of_each_task(generator):
     importance = torch.stack([IMPORTANCE, torch.ones(5).double()])
     found = minima.descend(tm.ReLUModel, FEATURES, importance, 2, 20, generator)

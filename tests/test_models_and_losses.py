@@ -165,7 +165,7 @@ def test_sampled_loss_is_that_of_the_features_own_samples(kind, generator):
     model = kind.from_weights(torch.zeros(2, 1, 3), torch.zeros(2, 3))
     loss = tm.SampledLoss(Constant(3, 0.1), torch.ones(3), 10, generator=generator)(model)
     assert loss.tolist() == [0.75, 0.75]
-    assert tm.FixedSampleLoss(Constant(3, 0.1), torch.ones(3), 100)(model).tolist() == pytest.approx([0.75] * 2)
+    assert tm.StratifiedLoss(Constant(3, 0.1), torch.ones(3), 128)(model).tolist() == pytest.approx([0.75] * 2)
 
 
 def test_own_samples_may_use_the_generator_as_they_like(generator):
@@ -223,9 +223,12 @@ def test_target_is_what_the_output_is_compared_with(generator):
     exact = tm.AbsoluteValueModel.from_weights(
         torch.eye(3).repeat(2, 1) * torch.tensor([1, 1, 1, -1, -1, -1.0])[:, None], torch.eye(3).repeat(1, 2)
     )
-    objective = tm.SampledLoss(features, torch.ones(3), 100, target=torch.abs, generator=generator)
-    assert objective(exact).item() == pytest.approx(0, abs=1e-12)
-    assert tm.SampledLoss(features, torch.ones(3), 100, generator=generator)(exact) > 0.1
+    for target in (None, torch.abs):  # None: what the model is asked to compute
+        objective = tm.SampledLoss(features, torch.ones(3), 100, target=target, generator=generator)
+        assert objective(exact).item() == pytest.approx(0, abs=1e-12)
+    assert tm.SampledLoss(features, torch.ones(3), 100, target=torch.square, generator=generator)(exact) > 0.01
+    assert tm.StratifiedLoss(features, torch.ones(3))(exact).item() == pytest.approx(0, abs=1e-12)
+    assert tm.StratifiedLoss(features, torch.ones(3), target=torch.square)(exact) > 0.01
 
 
 class GELUModel(tm.ToyModel):
@@ -334,19 +337,6 @@ def test_neurons_by_hand_xavier_and_all_parameters_are_carried(kind, generator):
 def test_inputs_of_a_wrong_shape_are_refused(kind, shape, generator):
     with pytest.raises(ValueError, match=r"x is 'of shape .*; allowed: shape \[2, batch, 3\]"):
         kind(3, 2, 2, generator=generator)(torch.ones(shape))
-
-
-def test_the_noise_scale_is_the_batch_with_as_much_noise_as_gradient(generator):
-    """Independent route: the spread of the gradients of batches of 32 around their mean."""
-    model, features, importance = tm.ReLUModel(4, 2, 3, generator=generator), tm.SparseFeatures(4, 0.4), torch.ones(4)
-    scale = losses.noise_scale(model, features, importance, 20_000, torch.Generator().manual_seed(1))
-    objective = tm.SampledLoss(features, importance, 32, generator=torch.Generator().manual_seed(2))
-    rows = [torch.autograd.grad(objective(model).sum(), [model.W, model.b]) for _ in range(2000)]
-    drawn = torch.stack([torch.cat([d_W.flatten(1), d_b], 1) for d_W, d_b in rows]).double()
-    expected = 32 * drawn.var(0).sum(-1) / drawn.mean(0).square().sum(-1)
-    torch.testing.assert_close(scale, expected, rtol=0.15, atol=0)
-    with pytest.raises(ValueError, match="tasks of features is 2; allowed: 1"):
-        losses.noise_scale(model, tm.SparseFeatures(4, [0.1, 0.4]), importance, 10, generator)
 
 
 def test_what_is_changed_in_one_object_is_not_compiled(generator):

@@ -69,6 +69,7 @@ from toymodels.models import (
 from toymodels.population import population_loss
 from toymodels.problem import Problem
 from toymodels.representation import readout_accuracy, represented_features
+from toymodels.saved import Saved, load
 from toymodels.sweeps import PhaseDiagram, phase_diagram
 from toymodels.training import History, Restarts, restarts, success_rate, train
 
@@ -93,6 +94,7 @@ __all__ = [
     "ReLUModel",
     "Restarts",
     "SampledLoss",
+    "Saved",
     "SharedByBatch",
     "SharedByBoth",
     "SharedByExample",
@@ -108,6 +110,7 @@ __all__ = [
     "follow",
     "in_superposition",
     "interference",
+    "load",
     "minimise",
     "phase_diagram",
     "phase_labels",

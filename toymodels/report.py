@@ -1,4 +1,4 @@
-"""What leaves a notebook: figures, numbers, settings and data. Knows paths and nothing of models."""
+"""What leaves a notebook: figures, numbers, settings, models and data."""
 
 import json
 import math
@@ -13,8 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from toymodels import saved
 from toymodels.checks import require
+from toymodels.data import Features
 from toymodels.intervals import Share, with_interval
+from toymodels.models import ToyModel
 
 Value = TypeVar("Value")
 
@@ -154,6 +157,12 @@ class Report:
         }
         small = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in values.items()}
         np.savez_compressed(self.folder / f"{stem}.npz", allow_pickle=False, **small)
+
+    def save_models(
+        self, stem: str, model: ToyModel, features: Features, importance: Tensor, **arrays: Tensor | np.ndarray
+    ) -> None:
+        """Write the models that figure STEM shows beside it, for load("figures/STEM.npz"): see saved.save."""
+        saved.save(self.folder / f"{stem}.npz", model, features, importance, **arrays)
 
     def _keep(self, key: str, value: float | Tensor, tol: float, form: str) -> float:
         """record() without writing."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from toymodels.checks import count, require
 
-PRESETS = ("superposition", "dense", "triangle", "pairs", "pentagon", "starts")
+# the steps of the story
+PRESETS = ("input", "dense", "triangle", "pairs", "pentagon", "sweep", "starts", "beat", "superposition", "trap")
 STATE = {  # key of a state: what its value may be
     "view": r"one|two",
     "preset": "|".join(PRESETS),
@@ -20,6 +21,8 @@ STATE = {  # key of a state: what its value may be
     "start": r"-?\d*\.?\d+,-?\d*\.?\d+",
     "optimizer": r"adam|gd",
     "lr": r"\d*\.?\d+",
+    "game": r"on|off",
+    "x": r"(\d*\.?\d+,)+\d*\.?\d+",
     "W": r"(-?\d*\.?\d+,)+-?\d*\.?\d+",
     "b": r"(-?\d*\.?\d+,)+-?\d*\.?\d+",
 }

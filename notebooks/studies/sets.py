@@ -2,10 +2,8 @@
 lowest minima over density and correlation."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -263,14 +261,11 @@ def pair_grid(
     generator: torch.Generator,
     n_hidden: int = 2,
     terms: int = 32,
-    store: str | Path | None = None,
-    executor: Executor | None = None,
 ) -> PairGrid:
     """Minimise n_pairs pairs of PairedFeatures, importance 1, from random starts in the middle of size × size cells of
     p and c in [0, 1], those with c >= 2 - 1/p; then once more from the best of each of the four neighbours.
 
-    Only the random starts are in PairGrid.loss. store and executor: see chunks.run.
-    Raises ValueError as minimise does and for a size below 1.
+    Only the random starts are in PairGrid.loss. Raises ValueError as minimise does and for a size below 1.
     """
     middle = (torch.arange(count("size", size), dtype=torch.float64) + 0.5) / size
     p, c = (values.flatten() for values in torch.meshgrid(middle, middle, indexing="ij"))
@@ -281,8 +276,7 @@ def pair_grid(
 
     def lowest(model: ReLUModel, times: int) -> tuple[Tensor, ReLUModel]:
         features = PairedFeatures(2 * n_pairs, pairs, p.repeat(times), c.repeat(times))
-        where = {"store": store, "executor": executor}
-        loss = minimise(model, features, torch.ones(2 * n_pairs), terms=terms, **where).view(times, -1)
+        loss = minimise(model, features, torch.ones(2 * n_pairs), terms=terms).view(times, -1)
         return loss, model.select(loss.argmin(0) * len(p) + torch.arange(len(p)))
 
     shape = 2 * n_pairs, n_hidden, starts * len(p)

@@ -16,9 +16,9 @@ class Kernel:
     """loop(theta, gradient, loss, some, *settings) writes loss [k] and gradient [k, d] of k instances.
 
     theta [k, d]: their parameters `names`, those of an instance one after the other, flattened. some [k]: the numbers
-    of the instances, by which the loop finds what belongs to them in the settings. cost: nanoseconds an instance, roughly; it
-    decides about threads alone. frame_shape: of working state that may stay from call to call; it is the last of the
-    settings, and empty, unless with_frames makes it.
+    of the instances, by which the loop finds what belongs to them in the settings. cost: nanoseconds that an instance
+    takes, roughly; it decides about threads alone. frame_shape: of working state that may stay from call to call; it is
+    the last of the settings, and empty, unless with_frames makes it.
     """
 
     loop: Callable

@@ -1,0 +1,69 @@
+// One redraw a frame: what changes says which parts it touches, and each view draws those parts that it shows.
+const redraw = (() => {
+  // name: { enter(), draw(is) }; is('part', …) answers whether one of these parts is asked for. A view stands in the
+  // section whose id is its name. A script whose data are missing registers no view, and then the tab is hidden.
+  const views = {};
+  const after = []; // called at the end of each frame
+  let dirty = new Set(), waiting = 0;
+  function schedule(...parts) {
+    parts.forEach(part => dirty.add(part));
+    if (!waiting) waiting = requestAnimationFrame(frame);
+  }
+  function frame() {
+    const asked = dirty;
+    waiting = 0;
+    dirty = new Set();
+    views[state.view].draw((...parts) => parts.some(part => asked.has(part)) || asked.has('all'));
+    after.forEach(act => act());
+    if (asked.has('ready')) document.documentElement.dataset.ready = Math.round(performance.now());
+  }
+
+  let wrote = '', saving = 0;
+  function save() { // the address follows a moment later; in a frame without a real address only location.hash works
+    clearTimeout(saving);
+    saving = setTimeout(() => {
+      wrote = address.write(state);
+      try { history.replaceState(null, '', '#' + wrote); } catch { location.hash = wrote; }
+    }, 250);
+  }
+  function change(values, ...parts) {
+    Object.assign(state, values, { preset: '' });
+    save();
+    schedule(...parts);
+  }
+  function foreign(hash) { // whether an address was asked for by someone else
+    if (hash === '#' + wrote) return false;
+    wrote = hash.slice(1);
+    return true;
+  }
+  // Work in pieces between frames: next() does a little and answers whether there is more. Returns { stop }.
+  function inPieces(next, { wait = 0, budget = 9, pause = () => {} } = {}) {
+    const job = { stop: false };
+    const piece = () => {
+      const until = performance.now() + budget;
+      let more = true;
+      while (!job.stop && more && performance.now() < until) more = next();
+      if (job.stop) return;
+      pause(!more);
+      if (more) setTimeout(piece);
+    };
+    setTimeout(piece, wait);
+    return job;
+  }
+  function fill(element, pieces) { // text, of which [text, 1] is bold; left alone if it says the same
+    const plain = pieces.map(piece => [].concat(piece)[0]).join('');
+    if (element.textContent === plain) return;
+    element.textContent = '';
+    for (const piece of pieces) {
+      if (!Array.isArray(piece)) {
+        element.append(piece);
+        continue;
+      }
+      const bold = document.createElement('b');
+      bold.textContent = piece[0];
+      element.append(bold);
+    }
+  }
+  const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+  return { views, after, schedule, save, change, foreign, inPieces, fill, still };
+})();
