@@ -57,6 +57,15 @@ def test_equal_signs_are_the_trap_in_superposition(found):
     assert middle.item() == pytest.approx(theory.boundary_above(0.2).log10().item())
 
 
+def test_the_mean_over_cells_has_an_interval_from_their_spread():
+    mean, low, high = basins.over_cells(torch.tensor([0.2, 0.4, 0.6, torch.nan]))
+    assert mean == pytest.approx(0.4)
+    assert high - mean == pytest.approx(1.96 * 0.2 / 3**0.5)
+    assert mean - low == pytest.approx(high - mean)
+    assert basins.over_cells(torch.tensor([0.0, 0.0])) == (0, 0, 0)
+    assert basins.over_cells(torch.tensor([0.0, 1.0]))[1:] == (0, 1)
+
+
 def test_only_starts_with_a_sign_count_as_trapped():
     which = torch.tensor([[1, 9, 0], [9, 9, 9], [0, 9, 0]])  # [w2, w1], nothing on the axes counts
     assert basins.trapped(which) == (0.5, 0.0)

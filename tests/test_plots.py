@@ -59,3 +59,12 @@ def test_the_colour_of_models_is_that_of_their_extra_feature():
     order = tm.Phase.IGNORED, tm.Phase.DEDICATED, tm.Phase.SUPERPOSITION
     expected = phases.phase_colours(torch.tensor([int(phase) for phase in order]))
     np.testing.assert_allclose(phases.weights_blend(W), expected, atol=1e-6)
+
+
+def test_diagrams_over_linear_axes_have_their_dense_cells_on_the_left():
+    _, (ax, other) = plt.subplots(1, 2, sharex=True)
+    for one in (ax, other):
+        plots.linear_diagram_panel(
+            one, torch.tensor([0.25, 0.5, 0.75]), torch.tensor([1.0, 2.0]), plots.phase_colours(torch.zeros(3, 2).int())
+        )
+    assert ax.get_xlim() == pytest.approx((0.875, 0.125))

@@ -14,6 +14,7 @@ from studies.descents import levels
 from studies.intervals import fraction
 from toymodels import theory
 from toymodels.checks import count
+from toymodels.intervals import Share, fraction
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
@@ -123,6 +124,17 @@ def by_start(
     phase = phase_labels(feature_norms(lowest)[:, -1], interference(lowest)[:, -1])
     after = models.W.detach().prod(-1).view(starts, -1)
     return Basins(p, r, levels(loss.view(starts, -1)), before, after, phase == Phase.SUPERPOSITION)
+
+
+def over_cells(values: Float[Tensor, " cell"]) -> Share:
+    """The mean over cells of a share of starts in each of them, with its 95 % interval.
+
+    The interval is 1.96 standard errors wide on either side, from the spread between cells: starts of one cell share
+    its landscape and are not independent. NaN, which stands for a cell without such starts, is left out.
+    """
+    known = values[~values.isnan()].double()
+    mean, error = known.mean().item(), known.std().item() / max(len(known), 1) ** 0.5
+    return Share(mean, max(mean - 1.96 * error, 0.0), min(mean + 1.96 * error, 1.0))
 
 
 def trapped(which: Int[Tensor, "points points"]) -> tuple[float, float]:

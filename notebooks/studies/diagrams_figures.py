@@ -70,13 +70,16 @@ def branch_key(figure: Figure) -> Legend:
 
 
 def branch_axes(top: Axes, bottom: Axes, values: Tensor, name: str, log: bool) -> None:
-    """Axes of branch_panels over values [point] of `name`; log: with ticks that read as numbers."""
+    """Axes of branch_panels over values [point] of `name`; log: with ticks that read as numbers, else it is a density,
+    dense on the left as in the diagrams."""
     bottom.set(ylim=(-1.25, 1.35), xlabel=name)
     if log:
         bottom.set_xscale("log")
         bottom.set_xticks([t for t in (0.2, 0.5, 0.7, 1, 1.5) if values[0] <= t <= values[-1]])
         bottom.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
         bottom.xaxis.set_minor_formatter(lambda value, position: "")
+    else:
+        bottom.set_xlim(values.max().item(), values.min().item())
 
 
 def share_maps(axes: np.ndarray, densities: Tensor, importances: Tensor, shares: dict[str, Tensor]) -> QuadMesh:
