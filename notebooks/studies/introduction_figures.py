@@ -26,6 +26,8 @@ def arrangements(densities: Tensor, count: Tensor, gaps: Sequence[Tensor], found
         where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         offset = (4, -3 if angle == 72 else 0)
         axes[1].annotate(name, (1.0, angle), offset, va="center", fontsize=7, color="0.35", **where)
+    around = "two arrows: 90° on one side,\n270° around the back"
+    axes[1].annotate(around, (float(densities[0]) / 1.45, 270), va="center", fontsize=7, color="0.35")
     axes[1].set(ylabel="angle between\nneighbours (degrees)", yticks=[0, 90, 180, 270], ylim=(0, 290))
     success, low, high = zip(*found, strict=True)
     axes[2].fill_between(densities, low, high, color="C2", alpha=0.25, lw=0)

@@ -120,12 +120,16 @@ def grid_and_bars(figure: Figure, columns: Sequence[tuple[str, Tensor, Tensor]],
         bottom.set_visible(True)
         gram_grid(top, W, b)
         norm_bars(bottom, W)
+        n = W.shape[-1]
+        top.set_xticks([0, n - 1], [])
+        top.set_yticks([0, n - 1], [1, n] if column == 0 else [])
         top.set_title(title)
         if column > 0:
             bottom.set_yticklabels([])
     for line in range(lines):
-        axes[2 * line, 0].set_ylabel(r"$W^{\top}W$ and $b$")
+        axes[2 * line, 0].set_ylabel(r"$W^{\top}W$ and $b$", labelpad=0)
         axes[2 * line + 1, 0].set_ylabel(r"$\|W_i\|$")
-        signed_key(figure, axes[2 * line].tolist(), "entry")
-        sharing_key(figure, axes[2 * line + 1].tolist())
+        axes[2 * line + 1, 0].set_xlabel("feature", labelpad=-6)
+    signed_key(figure, axes[0].tolist(), "entry")
+    sharing_key(figure, axes[1].tolist())
     return axes
