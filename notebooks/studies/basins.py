@@ -11,10 +11,9 @@ from torch import Tensor
 
 from studies import canonical
 from studies.descents import levels
-from studies.intervals import fraction
+from studies.intervals import Share, fraction
 from toymodels import theory
 from toymodels.checks import count
-from toymodels.intervals import Share, fraction
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
