@@ -126,7 +126,7 @@ def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Bran
         loss = relax(model, *arguments(setting), **settings)
         if k > 0:
             back = model.select(slice(None))
-            minimise(back, *_parts(path[k - 1]), **{"tolerance": TOLERANCE, **settings})
+            minimise(back, *arguments(path[k - 1]), **{"tolerance": TOLERANCE, **settings})
             alive = alive & (_distance(back, before) < SAME)
             _set(model, _where(alive, model, before))
         lost = torch.where(alive, 0.0, torch.nan)
