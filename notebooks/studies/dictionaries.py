@@ -362,15 +362,18 @@ def true_until(
 
 
 def ray_dictionary(activations: tm.Activations, n_latents: int, starts: int, rows: int = ROWS) -> dict[str, np.ndarray]:
-    """The lowest TopK autoencoder with k = 1 that lowest_rays finds, and the true one relaxed.
+    """The lowest TopK autoencoder with k = 1 that lowest_rays finds, and the true one, as it is.
 
     loss [2] on finer rows, found [2, feature], and the weights of both.
     """
-    _, models = lowest_rays(activations, n_latents, starts, rows=rows)
-    own = rays(torch.zeros_like(activations.W[:, :, 0]), activations.W[:, :, :n_latents])
-    both = tm.stack_models([models.select([0]), own])
+    values, models = lowest_rays(activations, n_latents, starts, rows=rows)
+    objective = tm.AutoencoderLoss(activations, rows=FINE_ROWS, seed=5)
     with torch.no_grad():
-        loss = tm.AutoencoderLoss(activations, rows=FINE_ROWS, seed=5)(both)
+        order = objective(models.select(torch.arange(min(8, len(values))))).argsort()
+    own = rays(torch.zeros_like(activations.W[:, :, 0]), activations.W[:, :, :n_latents])
+    both = tm.stack_models([models.select(order[:1]), own])
+    with torch.no_grad():
+        loss = objective(both)
     found = tm.read(both, activations.repeat(2)).found
     return {"loss": loss.numpy(), "found": found.numpy(), **weights(both)}
 
