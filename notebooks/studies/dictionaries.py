@@ -140,7 +140,10 @@ def border(
         sample = tm.AutoencoderLoss(activations, 0.0, rows=rows, seed=seed)
         at = sample.with_penalty
         ends = torch.tensor([low], dtype=torch.float64), torch.tensor([high], dtype=torch.float64)
-        place, _, _ = tm.crossing(low_model, high_model, at, *ends, rounds=12)
+        pair = low_model.select([0]), high_model.select([0])
+        for model, end in zip(pair, ends, strict=True):  # bisection compares how far the two have moved
+            tm.minimise(model, at(end), iterations=2000, tolerance=1e-10)
+        place, _, _ = tm.crossing(*pair, at, *ends, rounds=12)
         found.append(place.item())
     return found
 
@@ -342,44 +345,35 @@ def true_until(
 
     The rivals are the lowest minima found at low. Each is followed towards the true dictionary, which is followed down
     from high, and the last one to cross counts; its branch is then followed on finer rows. Weights are the rival's.
-    below and above: loss of the true dictionary over the lowest found, minus 1, just below and above the border.
-    Raises ValueError if no rival is below the true dictionary at low.
+    below and above [feature]: what the lowest found has found, 5 % below and above the border.
+    Raises ValueError if the lowest dictionary at low finds all features.
     """
     own = true_dictionary(activations, n_latents, torch.Generator().manual_seed(0))
     _, models = lowest(activations, n_latents, low, starts, rounds=rounds)
-    rivals = [models.select([k]) for k in range(min(5, models.n_instances))]
-    rivals = [rival for rival in rivals if _excess(own, rival, activations, low, ROWS) > 1e-5]
-    if not rivals:
-        raise ValueError(f"low is {low}; allowed: a penalty at which another dictionary is lower than the true one")
+    found = tm.read(models, activations.repeat(models.n_instances)).found.sum(1)
+    if found[0] == n_latents:
+        raise ValueError(f"low is {low}; allowed: a penalty at which the lowest dictionary is not the true one")
+    rivals = [models.select([k]) for k in range(min(5, models.n_instances)) if found[k] < n_latents]
     coarse = [border(rival, own, activations, low, high, ROWS, seeds[:1])[0] for rival in rivals]
     rival = rivals[int(np.argmax(coarse))]
     at = np.array(border(rival, own, activations, low, high, rows, seeds))
-    ends = []
-    for penalty in (0.98 * at.mean(), 1.04 * at.mean()):
-        _, models = lowest(activations, n_latents, penalty, starts, rounds=rounds)
-        ends.append(_excess(own, models, activations, penalty, FINE_ROWS))
-    return {"border": at, "below": np.array(ends[0]), "above": np.array(ends[1]), **weights(rival)}
-
-
-def _excess(
-    own: tm.SparseAutoencoder, models: tm.SparseAutoencoder, activations: tm.Activations, penalty: float, rows: int
-) -> float:
-    """Loss of the true dictionary over that of the first of the models, minus 1, both at their minima on some rows."""
-    objective = tm.AutoencoderLoss(activations, penalty, rows=rows, seed=1)
-    loss = tm.minimise(tm.stack_models([own, models.select([0])]), objective, iterations=2000, tolerance=1e-10)
-    return (loss[0] / loss[1] - 1).item()
+    ends = [lowest_dictionary(activations, n_latents, k * at.mean(), starts, rounds=rounds) for k in (0.95, 1.05)]
+    return {"border": at, "below": ends[0]["found"], "above": ends[1]["found"], **weights(rival)}
 
 
 def ray_dictionary(activations: tm.Activations, n_latents: int, starts: int, rows: int = ROWS) -> dict[str, np.ndarray]:
-    """The lowest TopK autoencoder with k = 1 that lowest_rays finds, and the true one relaxed.
+    """The lowest TopK autoencoder with k = 1 that lowest_rays finds, and the true one, as it is.
 
     loss [2] on finer rows, found [2, feature], and the weights of both.
     """
-    _, models = lowest_rays(activations, n_latents, starts, rows=rows)
-    own = rays(torch.zeros_like(activations.W[:, :, 0]), activations.W[:, :, :n_latents])
-    both = tm.stack_models([models.select([0]), own])
+    values, models = lowest_rays(activations, n_latents, starts, rows=rows)
+    objective = tm.AutoencoderLoss(activations, rows=FINE_ROWS, seed=5)
     with torch.no_grad():
-        loss = tm.AutoencoderLoss(activations, rows=FINE_ROWS, seed=5)(both)
+        order = objective(models.select(torch.arange(min(8, len(values))))).argsort()
+    own = rays(torch.zeros_like(activations.W[:, :, 0]), activations.W[:, :, :n_latents])
+    both = tm.stack_models([models.select(order[:1]), own])
+    with torch.no_grad():
+        loss = objective(both)
     found = tm.read(both, activations.repeat(2)).found
     return {"loss": loss.numpy(), "found": found.numpy(), **weights(both)}
 
