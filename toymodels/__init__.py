@@ -23,13 +23,19 @@ What to hand them
 data.py     what x is: Sparse-, Correlated-, Paired-, Anticorrelated-, HierarchicalFeatures; draws samples, says the law
 models.py   what x̂ is: LinearModel and ReLUModel (exact losses), ReLUHiddenModel and AbsoluteValueModel (sampled ones)
 autoencoders.py  SparseAutoencoder on the Activations of a model, its AutoencoderLoss, and what it reads
-losses.py   what is minimised: SampledLoss on fresh batches, FixedSampleLoss on one sample, PopulationLoss exactly
-What to read then
-metrics, theory, representation, attacks: numbers and closed forms of W; intervals: shares of starts and curves at
-points; plots: panels that several notebooks share; report: what leaves a notebook
-Below
-population  the exact loss and its derivation; training, minima, sweeps: the five above; chunks: long lists of work;
-            streams, checks: seeds and arguments; engine: compiled loops, plain arrays in and out
+losses.py   what is minimised: PopulationLoss exactly, StratifiedLoss on one sample, SampledLoss on fresh batches
+
+Ten words
+task        an instance of the features; many starts of each are stacked as instance = start * tasks + task
+represented ‖W_i‖ > 1/2: the feature has a direction
+superposition  represented, and others activate its direction: interference above 1/4
+start       a model with random weights, before training
+minimum     weights that no small change improves; the lowest one is the optimum
+basin       the starts from which a training ends in a minimum
+kick        the weights of one random feature drawn afresh, to leave a minimum for another one
+branch      a minimum, followed while a setting changes
+border      where the lowest loss goes over from one branch to another
+exact loss  the expected loss by formula, without sampling: see population.py
 """
 
 from toymodels import theory
@@ -76,61 +82,4 @@ from toymodels.saved import Saved, load
 from toymodels.sweeps import PhaseDiagram, phase_diagram
 from toymodels.training import History, Restarts, restarts, success_rate, train
 
-__version__ = "0.2.0"
-
-__all__ = [
-    "AbsoluteValueModel",
-    "Activations",
-    "AnticorrelatedFeatures",
-    "AutoencoderLoss",
-    "Branch",
-    "CorrelatedFeatures",
-    "Features",
-    "HierarchicalFeatures",
-    "History",
-    "Law",
-    "LinearModel",
-    "PairedFeatures",
-    "Phase",
-    "PhaseDiagram",
-    "PopulationLoss",
-    "Problem",
-    "ReLUHiddenModel",
-    "ReLUModel",
-    "Reading",
-    "Restarts",
-    "SampledLoss",
-    "SharedByBatch",
-    "SharedByBoth",
-    "SharedByExample",
-    "SparseAutoencoder",
-    "SparseFeatures",
-    "StratifiedLoss",
-    "ToyModel",
-    "Values",
-    "angles",
-    "crossing",
-    "decoder_cosines",
-    "dimensionality",
-    "dimensions_per_feature",
-    "feature_norms",
-    "follow",
-    "in_superposition",
-    "interference",
-    "minimise",
-    "phase_diagram",
-    "phase_labels",
-    "population_loss",
-    "read",
-    "readout_accuracy",
-    "relax",
-    "represented",
-    "represented_features",
-    "restarts",
-    "search",
-    "stack_models",
-    "success_rate",
-    "theory",
-    "train",
-    "weighted_mse",
-]
+__version__ = "0.3.0"
