@@ -5,14 +5,11 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from studies import absolute
+from studies import absolute, neurons
 from studies.neurons_figures import feature_color, stack
-from toymodels.models import AbsoluteValueModel
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 from toymodels.plots.features import SHARING
 
@@ -28,11 +25,12 @@ def model_and_graph(W1: NDArray, W2: NDArray) -> Figure:
     return figure
 
 
-def model_and_motif(model: AbsoluteValueModel, found: Sequence[absolute.Motif]) -> Figure:
-    """One model as stack plots, neurons by feature, and the first of the motifs found in it, if any, as a graph."""
+def model_and_motif(problem: neurons.Problem, theta: NDArray, found: Sequence[absolute.Motif]) -> Figure:
+    """A model [parameter] as stack plots, neurons by feature, and the first of the motifs found in it, if any, as a
+    graph."""
     figure, panels = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.6), layout="constrained")
-    model_of_neurons(panels, *absolute.by_feature(model))
-    W1, W2 = absolute.rescaled(*absolute.weights(model))
+    model_of_neurons(panels, *absolute.by_feature(problem, theta))
+    W1, W2 = absolute.rescaled(*neurons.weights(problem, theta)[:2])
     for motif in found[:1]:
         pair, features = [motif.shared, motif.inhibits], [motif.strong, motif.weak]
         neuron_graph(panels[2], W1[np.ix_(pair, features)], W2[np.ix_(features, pair)], features)
@@ -42,32 +40,27 @@ def model_and_motif(model: AbsoluteValueModel, found: Sequence[absolute.Motif]) 
     return figure
 
 
-def stacks(models: Mapping[float, AbsoluteValueModel], ratios: Mapping[float, float]) -> Figure:
-    """Stack plots of abs(W1), one below the other with one scale, of a model at each density, with its loss ratio."""
-    size = (TEXT_WIDTH, 1.15 * len(models))
-    figure, panels = plt.subplots(len(models), 1, figsize=size, layout="constrained", squeeze=False, sharey=True)
-    for panel, (p, model) in zip(panels[:, 0], models.items(), strict=True):
-        stack_shared(panel, *absolute.rescaled(*absolute.weights(model)))
+def stacks(problem: neurons.Problem, best: Mapping[float, absolute.Found]) -> Figure:
+    """Stack plots of abs(W1), one below the other, of the lowest model at each density, with its loss ratio."""
+    size = (TEXT_WIDTH, 0.88 * len(best))
+    figure, panels = plt.subplots(len(best), 1, figsize=size, layout="constrained", squeeze=False)
+    for panel, (p, found) in zip(panels[:, 0], best.items(), strict=True):
+        stack_shared(panel, *absolute.rescaled(*neurons.weights(problem, found.theta)[:2]))
         panel.set_ylabel(f"$p = {p:g}$", fontsize=8)
         panel.tick_params(labelsize=7)
-        panel.set_title(f"loss over the monosemantic model's: {ratios[p]:.3f}", fontsize=8, loc="right", pad=2)
+        panel.set_title(f"loss over the monosemantic model's: {found.ratio:.3f}", fontsize=8, loc="right", pad=2)
     panels[-1, 0].set_xlabel("neurons, by the importance of their largest feature")
-    key = figure.colorbar(ScalarMappable(Normalize(0, 1), SHARING), ax=panels[:, 0], fraction=0.02, aspect=40, pad=0.01)
-    key.set_ticks([0, 1], labels=["alone", "shared"], fontsize=7)
     return figure
 
 
 def ratios(
-    carried: Mapping[str, Mapping[float, tuple[float, float]]], random: Mapping[str, Mapping[float, float]]
+    carried: Mapping[str, Mapping[float, absolute.Found]], random: Mapping[str, Mapping[float, float]]
 ) -> Figure:
-    """Loss over the monosemantic model's by density, a line for each name.
-
-    carried: of models carried along the density, (ratio, standard error). random: of random starts.
-    """
+    """Loss over the monosemantic model's by density, a line for each name: of models carried along the density, and
+    of random starts."""
     figure, panel = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.5), layout="constrained")
     for (name, best), color in zip(carried.items(), CHAIN_COLOURS, strict=False):
-        values, errors = zip(*best.values(), strict=True)
-        panel.errorbar(list(best), values, errors, fmt="o-", ms=3.5, color=color, label=name)
+        ratio_line(panel, best, color=color, label=name)
     for name, ratio in random.items():
         panel.plot(list(ratio), list(ratio.values()), "x:", color="grey", label=name)
     panel.axhline(1.0, color="black", lw=0.8)
@@ -121,3 +114,9 @@ def stack_shared(axes: Axes, W1: NDArray, W2: NDArray) -> None:
     shade = (absolute.participation(W1) - 1.0) / 2.0
     colors = [SHARING(float(min(1.0, 1.5 * s))) for s in sharing]
     stack(axes, W1[order], colors, shade[order], absolute=True)
+
+
+def ratio_line(axes: Axes, found: Mapping[float, absolute.Found], **style: object) -> None:
+    """Loss over the monosemantic model's by density, with its standard error (often smaller than the point)."""
+    ratios, errors = [one.ratio for one in found.values()], [one.error for one in found.values()]
+    axes.errorbar(list(found), ratios, errors, fmt="o-", ms=3.5, **style)

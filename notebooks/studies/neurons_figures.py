@@ -1,6 +1,5 @@
-"""Neurons: heat maps of weights, the paper's stack plots, and graphs of which neurons a feature uses."""
+"""Neurons: heat maps of weights, the paper's stack plots and graphs of neurons."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -10,12 +9,11 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from studies import codes
 from studies.neurons import polysemantic
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 
 FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
-POLY_NEURON = "#b8b8c4"  # a neuron that serves several features
+MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons
 
 
 def feature_color(feature: int) -> tuple:
@@ -59,50 +57,27 @@ def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> None:
         spine.set_linewidth(0.4)
 
 
-def code_graph(axes: Axes, W: NDArray) -> None:
-    """Tied weights W [hidden, feature] as a graph: features in the upper row, neurons in the lower one.
+def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
+    """Heat map and stack plot of tied weights W[p] [hidden, feature] for each density p, two densities a row.
 
-    A line for each neuron that a feature uses, its width the weight. A grey neuron serves several features; a feature
-    without a line is hollow: it is left to its bias.
+    Monosemantic neurons come first (on white), then polysemantic ones (on grey), each by their largest feature.
     """
-    hidden, features = W.shape
-    used, neurons = codes.sets(W), np.linspace(0, features - 1, hidden + 2)[1:-1]
-    place = {a: k for k, a in enumerate(sorted(range(hidden), key=lambda a: _mean_user(used, a)))}
-    users = Counter(a for some in used.values() for a in some)
-    for i, some in used.items():
-        for a in some:
-            axes.plot([i, neurons[place[a]]], [1, 0], color=feature_color(i), lw=1.8 * W[a, i], zorder=1)
-    for i in range(features):
-        fill = feature_color(i) if i in used else "white"
-        axes.scatter(i, 1, s=44, color=fill, edgecolor=feature_color(i), lw=1.0, zorder=3)
-        axes.text(i, 1.16, str(i), ha="center", va="bottom", fontsize=7)
-    for a in range(hidden):
-        fill = POLY_NEURON if users[a] > 1 else "white"
-        axes.scatter(neurons[place[a]], 0, s=70, marker="s", color=fill, edgecolor="black", lw=0.8, zorder=3)
-    axes.set_xlim(-0.7, features - 0.3)
-    axes.set_ylim(-0.3, 1.55)
-    axes.axis("off")
-
-
-def _mean_user(used: Mapping[int, Sequence[int]], neuron: int) -> float:
-    """The mean number of the features that use a neuron: neurons in this order let lines cross least."""
-    users = [i for i, some in used.items() if neuron in some]
-    return sum(users) / len(users) if users else np.inf
-
-
-def regimes(W: Mapping[float, NDArray], titles: Mapping[float, str]) -> Figure:
-    """Graphs of tied weights W[p] [hidden, feature] for each density p, three a row. See code_graph."""
-    rows = -(-len(W) // 3)
-    size = (TEXT_WIDTH, 1.5 * rows)
-    figure, panels = plt.subplots(rows, min(3, len(W)), figsize=size, layout="constrained", squeeze=False)
-    for panel in panels.flat:
-        panel.axis("off")
-    for panel, (p, w) in zip(panels.flat, W.items(), strict=False):
-        code_graph(panel, w)
-        panel.set_title(f"$p = {p:g}$: {titles[p]}", fontsize=9)
-    for panel in panels[:, 0]:
-        for height, word in ((1, "feature"), (0, "neuron")):
-            panel.text(-1.0, height, word, fontsize=7, rotation=90, ha="right", va="center")
+    rows = -(-len(W) // 2)
+    figure, panels = plt.subplots(
+        rows, 4, figsize=(TEXT_WIDTH, 2.0 * rows), width_ratios=[1, 1.9, 1, 1.9], layout="constrained", squeeze=False
+    )
+    for (left, right), (p, w) in zip(panels.reshape(-1, 2), W.items(), strict=False):
+        shade = polysemantic(np.maximum(w, 0.0)).astype(float)
+        order = np.lexsort((np.maximum(w, 0.0).argmax(1), shade))
+        heat(left, w[order].T.clip(-1.2, 1.2))
+        stack(right, w[order].clip(-1.2), shade=shade[order])
+        left.set_title(f"$p = {p:g}$", fontsize=9)
+        right.set_title(titles[p], fontsize=9)
+        left.set_xlabel("neuron", fontsize=8)
+        left.set_ylabel("feature", fontsize=8)
+        left.set_yticks(range(w.shape[1]), range(w.shape[1]), fontsize=7)
+        right.set_xlabel("neuron", fontsize=8)
+        right.tick_params(labelsize=7)
     return figure
 
 
