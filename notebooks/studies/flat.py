@@ -1,4 +1,4 @@
-"""Models with a hidden ReLU as rows of numbers, theta [instance, parameter], on the kernels and L-BFGS of the package."""
+"""Models with a hidden ReLU as rows of numbers, theta [instance, parameter], on the kernels and the one L-BFGS."""
 
 from typing import NamedTuple
 
