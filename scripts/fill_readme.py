@@ -9,9 +9,11 @@ python scripts/fill_readme.py
 
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
 from studies.report import by_key, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]

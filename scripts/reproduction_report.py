@@ -6,8 +6,10 @@ python scripts/reproduction_report.py [TIMINGS] [--before BEFORE.json] [--after 
 import argparse
 import json
 import subprocess
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
 from studies.report import by_key
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -130,7 +130,7 @@ def test_a_function_of_a_notebook_counts_with_the_functions_and_modules_that_it_
         exec(compile(source, name, "exec"), namespace)
         return namespace["work"]
 
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", None, raising=False)
     chunks._file.cache_clear()
     work = run_cell(cell, "<cell 1>")
     before = key(work, value=1.0)

@@ -59,10 +59,12 @@ def test_loops_without_reference_counts_return_no_array():
     assert checked > 40
 
 
-def run(code, **environment):
+def run(code, cwd=None, **environment):
     """What a fresh process prints; it fails if it fails or does not end."""
     settings = {**os.environ, **environment}
-    done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=settings, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.split()
 
@@ -107,7 +109,7 @@ def test_an_installation_that_cannot_be_written_is_imported_and_keeps_its_loops_
     here = tmp_path if home == "a home" else "/dev/null"
     code = "from toymodels.engine import compiled; print(compiled.cache_folder())"
     settings = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(here), "NUMBA_CACHE_DIR": ""}
-    (folder,) = run(code, **settings, XDG_CACHE_HOME="", TMPDIR=str(tmp_path))
+    (folder,) = run(code, tmp_path, **settings, XDG_CACHE_HOME="", TMPDIR=str(tmp_path))
     expected = tmp_path / ".cache" / "toymodels" if home == "a home" else tmp_path
     assert expected in Path(folder).parents
     assert package not in Path(folder).parents

@@ -97,24 +97,24 @@ def three_lines(points: int) -> dict[str, Cut]:
     an antipodal pair, and a minimum in which both weights have one sign.
     """
 
-    def canonical(name: str, density: float) -> ReLUModel:
+    def solution(name: str, density: float) -> ReLUModel:
         return canonical.solutions(name, torch.tensor([density]).double())
 
     same_sign = ReLUModel.from_weights(torch.tensor([[[0.37, 0.94]]]).double(), torch.zeros(1, 2).double())
     turned = torch.tensor([[[0.935, -0.398]]]).double(), torch.tensor([[0.218, 0.546]]).double()  # of r = 1, p = 0.9
     sparse = {
-        "one kept": (canonical("extra ignored", 0.3), 0.13),
-        "opposite": (canonical("extra paired", 0.3), 1.0),
+        "one kept": (solution("extra ignored", 0.3), 0.13),
+        "opposite": (solution("extra paired", 0.3), 1.0),
         "same sign": (same_sign, 1.25),
     }
     dense = {
-        "one kept": (canonical("extra ignored", 0.8), 0.64),
-        "other kept": (canonical("other ignored", 0.8), 1.5),
+        "one kept": (solution("extra ignored", 0.8), 0.64),
+        "other kept": (solution("other ignored", 0.8), 1.5),
         "same sign": (same_sign, 1.0),
     }
     equal = {
         "one kept": (ReLUModel.from_weights(*turned), 0.9),
-        "opposite": (canonical("extra paired", 0.5), 0.5),
+        "opposite": (solution("extra paired", 0.5), 0.5),
         "same sign": (same_sign, 0.9),
     }
     wide, narrow = (torch.logspace(*ends, points, dtype=torch.float64) for ends in ((-0.9, 0.1), (-0.2, 0.2)))

@@ -133,19 +133,29 @@ def border(
 ) -> list[float]:
     """The penalty at which the branches of two dictionaries cross, on one weighted sample for each seed.
 
-    low_model has the lower loss at the penalty low, high_model at high.
+    low_model has the lower loss at the penalty low, high_model at high. Both are carried along a grid between, one up
+    and the other down. The crossing is sought in the last interval at whose lower end low_model is still the lower one.
+    So a branch that ends farther up is not mistaken for a crossing.
     """
-    found = []
+    found, grid = [], torch.linspace(low, high, 9, dtype=torch.float64)
     for seed in seeds:
-        sample = tm.AutoencoderLoss(activations, 0.0, rows=rows, seed=seed)
-        at = sample.with_penalty
-        ends = torch.tensor([low], dtype=torch.float64), torch.tensor([high], dtype=torch.float64)
-        pair = low_model.select([0]), high_model.select([0])
-        for model, end in zip(pair, ends, strict=True):  # bisection compares how far the two have moved
-            tm.minimise(model, at(end), iterations=2000, tolerance=1e-10)
-        place, _, _ = tm.crossing(*pair, at, *ends, rounds=12)
+        at = tm.AutoencoderLoss(activations, 0.0, rows=rows, seed=seed).with_penalty
+        up, down = _carried(low_model, at, grid), _carried(high_model, at, grid.flip(0))[::-1]
+        loss = [torch.stack([one for one, _ in branch]) for branch in (up, down)]
+        lower = (loss[0] < (1 - 1e-7) * loss[1]).nonzero()
+        k = min(int(lower.max()) if len(lower) else 0, len(grid) - 2)
+        place, _, _ = tm.crossing(up[k][1], down[k + 1][1], at, grid[k : k + 1], grid[k + 1 : k + 2], rounds=10)
         found.append(place.item())
     return found
+
+
+def _carried(model: tm.SparseAutoencoder, at: Callable, grid: Tensor) -> list[tuple[Tensor, tm.SparseAutoencoder]]:
+    """Loss and model at each penalty of the grid, each minimised from the one before."""
+    points, model = [], model.select([0])
+    for penalty in grid:
+        model = model.select([0])
+        points.append((tm.minimise(model, at(penalty[None]), iterations=2000, tolerance=1e-10)[0], model))
+    return points
 
 
 # The limit p -> 0: at most one feature is on, d = 0 and e <= 0 (an input of zeros costs nothing), and the integrals
