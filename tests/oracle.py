@@ -10,10 +10,7 @@ from itertools import product
 from math import factorial, prod
 
 import numpy as np
-import torch
 from scipy.interpolate import CubicSpline
-
-from toymodels import theory
 
 
 def output_loss(u, gain, p):
@@ -103,14 +100,3 @@ def rational_slope(W, b, p, importance, d_W, d_b):
         return rational_loss(there, [Fraction(u) + t * Fraction(d) for u, d in zip(b, d_b, strict=True)], p, importance)
 
     return float((loss(step) - loss(-step)) / (2 * step))
-
-
-def phase_gap(density, importance, n_features=2):
-    """By which fraction the best canonical loss of any other phase lies above the lowest: 0 on a phase boundary."""
-    losses = theory.canonical_losses(density, importance, n_features)
-    names, values = list(losses), torch.stack(list(losses.values()))
-    phases = torch.tensor([int(theory.PHASES[name]) for name in names]).view(-1, *[1] * (values.ndim - 1))
-    best = values.min(0).values
-    here = theory.canonical_phase(density, importance, n_features)
-    other = torch.where(phases == here, torch.inf, values).min(0).values
-    return other / best - 1

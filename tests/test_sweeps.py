@@ -10,10 +10,10 @@ from multiprocessing import get_context
 
 import pytest
 import torch
-from oracle import phase_gap
 
 import toymodels as tm
 from studies import diagrams
+from studies.canonical import phase_gap
 from toymodels import sweeps
 
 GRID = {"densities": torch.logspace(0, -1.5, 6), "importances": torch.tensor([0.2, 1.1, 4.0]), "restarts": 4}

@@ -2,9 +2,9 @@ import numpy as np
 import oracle
 import pytest
 import torch
-from oracle import phase_gap
 
 import toymodels as tm
+from studies.canonical import phase_gap
 from toymodels import theory
 
 DENSITIES = (0.01, 0.2, 4 / 7, 0.8, 1.0)

@@ -7,7 +7,7 @@ from torch import Tensor
 from toymodels.branches import Setting, relax
 from toymodels.data import SparseFeatures
 from toymodels.models import ReLUModel
-from toymodels.theory import Values, canonical_losses, canonical_weights
+from toymodels.theory import PHASES, Values, canonical_losses, canonical_phase, canonical_weights
 
 
 def setting(density: Values, importance: Values, n_features: int = 2) -> Setting:
@@ -44,3 +44,14 @@ def relaxed(
     best = losses.argmin(0)
     W, b = (torch.stack([getattr(model, v).detach() for model in models])[best, torch.arange(len(p))] for v in "Wb")
     return losses.min(0).values, ReLUModel.from_weights(W, b)
+
+
+def phase_gap(density: Values, importance: Values, n_features: int = 2) -> Float64[Tensor, "*cell"]:
+    """By which fraction the best canonical loss of any other phase lies above the lowest: 0 on a phase boundary."""
+    losses = canonical_losses(density, importance, n_features)
+    names, values = list(losses), torch.stack(list(losses.values()))
+    phases = torch.tensor([int(PHASES[name]) for name in names]).view(-1, *[1] * (values.ndim - 1))
+    best = values.min(0).values
+    here = canonical_phase(density, importance, n_features)
+    other = torch.where(phases == here, torch.inf, values).min(0).values
+    return other / best - 1
