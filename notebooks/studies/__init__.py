@@ -5,13 +5,16 @@ They are imported from notebooks/, where notebooks run, and are not installed wi
 introduction                         01  the figure of arrangements by density
 explorer                             01, 03  the page on which superposition can be touched, inside a notebook
 diagrams, borders, landscape, basins 03  phase diagrams by several rules (12 too), where phases meet, where starts end
+canonical, transitions, descents     03, 05  written-down solutions, jumps along a line, starts brought to minima
 geometry, staircase, crowd, large    04  graphs of features, what each shape saves, large uniform models
 sets, polygons, local_bases          05  pairs and triples of features, one feature perturbed, correlated sets
 dynamics, octahedron                 06  jumps during training, two sets of three features
-vulnerability                        07  adversarial attacks by density, and training against them
-neurons, codes                       08  models with hidden neurons (09 too), sets of neurons as codes of features
+attacks, vulnerability               07  adversarial attacks, by density too, and training against them
+flat, neurons, codes                 08  models with hidden neurons (09 too), sets of neurons as codes of features
 absolute                             09  models that compute absolute values
 conditions                           10  where starts end under other conditions of training
 nulls                                11  networks to compare a trained one with
 earlier                              12  an earlier replication, by its own procedure
+dictionaries, dictionary_borders     13  lowest sparse autoencoders, and from which penalty the true one is it
+report, intervals                    all what leaves a notebook; shares of starts with their intervals
 """
