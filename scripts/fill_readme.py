@@ -79,6 +79,7 @@ if __name__ == "__main__":
     book = json.loads((ROOT / "figures" / "numbers.json").read_text())
     texts = {key: entry["text"] for key, entry in by_key(book).items()}
     for name in PAGES:
-        text = fill((ROOT / name).read_text(), texts)
+        text = (ROOT / name).read_text()
+        text = fill(text, texts) if name.endswith("README.md") else text  # CONTRIBUTING.md shows the form of a key
         text = between(text, "claims", claims((ROOT / "FINDINGS.tex").read_text()))
         write_atomically(ROOT / name, between(text, "size", size()))
