@@ -87,7 +87,7 @@ def test_rays_are_the_best_encoder_of_their_directions():
 
 
 def test_true_until_follows_both_branches_and_names_a_penalty_that_is_too_large():
-    settings = {"starts": 9, "rows": 1000, "seeds": (11,)}
+    settings = {"starts": 20, "rows": 1000, "seeds": (11,)}
     found = dictionaries.true_until(PENTAGON, 5, 0.12, 0.16, **settings)
     assert found["border"][0] == pytest.approx(dictionaries.limit_border(), abs=0.004)
     assert not found["below"].any()

@@ -694,8 +694,8 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
 
 
 def test_the_trap_of_the_story_is_one(page):
-    found = explorer.local_minima(0.2, 0.5, starts=200)
-    labels = explorer.basins(0.2, 0.5, found, points=20)
+    found = landscape.local_minima(0.2, 0.5, starts=200)
+    labels = landscape.basins(0.2, 0.5, found, points=20)
     assert (labels[10:, 10:] == 0).double().mean() < 0.5, "two positive weights mostly end in a worse valley"
 
 

@@ -38,9 +38,12 @@ def test_what_is_saved_comes_back(features, kind, tmp_path, generator):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_loss_on_file_is_that_of_the_models_on_file(path):
     found = tm.load(path)
+    some = torch.arange(len(found.loss))
+    if found.model.n_features >= 100:
+        some = some[::4]  # each exact loss takes seconds
     with torch.no_grad():
-        loss = score(found.model, found.features, found.importance)
-    torch.testing.assert_close(loss, found.loss, rtol=1e-6, atol=1e-12)
+        loss = score(found.model.select(some), found.features.select(some), found.importance[some])
+    torch.testing.assert_close(loss, found.loss[some], rtol=1e-6, atol=1e-12)
 
 
 def test_what_cannot_be_loaded_is_refused(tmp_path, generator):

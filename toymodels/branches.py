@@ -20,6 +20,7 @@ from toymodels.training import best_start
 PUSH = 1e-3  # length of the step off a stationary point: see relax
 TOLERANCE = 1e-11  # fraction of the loss that L-BFGS still gains when it stops: branches are compared closely
 SAME = 0.05  # distance in the weights within which two solutions are one: different minima are farther apart
+FALLEN = 1e-6  # relative difference of two losses of one minimum that was reached from afar
 Setting = Objective | tuple[Features, Tensor]
 
 
@@ -170,7 +171,8 @@ def crossing(
     for _ in range(count("rounds", rounds)):
         here, loss, moved = at_middle()
         # equal losses: one of the minima has ended and its model fallen into the other, the one that moved farther
-        merged = (loss[0] - loss[1]).abs() <= equal * loss[0]
+        gap, fallen = (loss[0] - loss[1]).abs() / loss[0], moved.max(0).values > SAME
+        merged = gap <= torch.where(fallen, max(equal, FALLEN), equal)
         before = torch.where(merged, moved[0] <= moved[1], loss[0] < loss[1])
         middle = (low + high) / 2
         low, high = torch.where(before, middle, low), torch.where(before, high, middle)

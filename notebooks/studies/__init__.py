@@ -15,6 +15,6 @@ absolute                             09  models that compute absolute values
 conditions                           10  where starts end under other conditions of training
 nulls                                11  networks to compare a trained one with
 earlier                              12  an earlier replication, by its own procedure
-dictionaries, dictionary_borders     13  lowest sparse autoencoders, and from which penalty the true one is it
+dictionaries                         13  lowest sparse autoencoders, and from which penalty the true one is it
 report, intervals                    all what leaves a notebook; shares of starts with their intervals
 """

@@ -123,8 +123,8 @@ def _best(models: tm.SparseAutoencoder, objective: Callable, keep: int = 6) -> t
 
 
 def border(
-    low_model: tm.SparseAutoencoder,
-    high_model: tm.SparseAutoencoder,
+    rival: tm.SparseAutoencoder,
+    own: tm.SparseAutoencoder,
     activations: tm.Activations,
     low: float,
     high: float,
@@ -133,29 +133,12 @@ def border(
 ) -> list[float]:
     """The penalty at which the branches of two dictionaries cross, on one weighted sample for each seed.
 
-    low_model has the lower loss at the penalty low, high_model at high. Both are carried along a grid between, one up
-    and the other down. The crossing is sought in the last interval at whose lower end low_model is still the lower one.
-    So a branch that ends farther up is not mistaken for a crossing.
+    rival has the lower loss at the penalty low, own at high.
     """
-    found, grid = [], torch.linspace(low, high, 9, dtype=torch.float64)
-    for seed in seeds:
-        at = tm.AutoencoderLoss(activations, 0.0, rows=rows, seed=seed).with_penalty
-        up, down = _carried(low_model, at, grid), _carried(high_model, at, grid.flip(0))[::-1]
-        loss = [torch.stack([one for one, _ in branch]) for branch in (up, down)]
-        lower = (loss[0] < (1 - 1e-7) * loss[1]).nonzero()
-        k = min(int(lower.max()) if len(lower) else 0, len(grid) - 2)
-        place, _, _ = tm.crossing(up[k][1], down[k + 1][1], at, grid[k : k + 1], grid[k + 1 : k + 2], rounds=10)
-        found.append(place.item())
-    return found
-
-
-def _carried(model: tm.SparseAutoencoder, at: Callable, grid: Tensor) -> list[tuple[Tensor, tm.SparseAutoencoder]]:
-    """Loss and model at each penalty of the grid, each minimised from the one before."""
-    points, model = [], model.select([0])
-    for penalty in grid:
-        model = model.select([0])
-        points.append((tm.minimise(model, at(penalty[None]), iterations=2000, tolerance=1e-10)[0], model))
-    return points
+    ends = [torch.tensor([end], dtype=torch.float64) for end in (low, high)]
+    samples = (tm.AutoencoderLoss(activations, 0.0, rows=rows, seed=seed).with_penalty for seed in seeds)
+    settings = {"rounds": 12, "iterations": 2000, "tolerance": 1e-10}
+    return [tm.crossing(rival, own, at, *ends, **settings)[0].item() for at in samples]
 
 
 # The limit p -> 0: at most one feature is on, d = 0 and e <= 0 (an input of zeros costs nothing), and the integrals
