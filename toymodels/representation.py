@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
-from scipy.stats import false_discovery_control
 from torch import Tensor
 
 from toymodels import streams
@@ -101,6 +100,8 @@ def represented_features(
             reference = reference.maximum(_constant_accuracy(inputs, epsilon))
         below = torch.searchsorted(reference.T.sort().values.contiguous(), trained.T.contiguous()).T
         p_values[rows] = (1 + references - below).double() / (1 + references)
+    from scipy.stats import false_discovery_control  # takes a second to import
+
     adjusted = false_discovery_control(p_values.numpy(), axis=1)
     declared = torch.from_numpy(adjusted) <= level
     return (declared, p_values) if return_p_values else declared

@@ -180,7 +180,11 @@ def _differentiated(objective: Objective, model: ToyModel) -> Float[Tensor, " in
         loss, *gradients = kernel(parameters)
         for values, gradient in zip(parameters, gradients, strict=True):
             if values.requires_grad:  # with the strides of the parameter: fused optimisers go through memory
-                values.grad = torch.empty_like(values).copy_(gradient)
+                values.grad = torch.empty_like(values)
+                if values.grad.dtype == gradient.dtype:
+                    values.grad.numpy()[:] = gradient.numpy()  # not by PyTorch's threads: see kernel.flat
+                else:
+                    values.grad.copy_(gradient)
         return loss
     loss = objective(model)
     loss.backward(torch.ones_like(loss))

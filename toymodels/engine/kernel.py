@@ -73,7 +73,9 @@ class Kernel:
 
 def flat(parameters: Sequence[Tensor], dtype: torch.dtype) -> np.ndarray:
     """The parameters [instance, ...] of a model as a new array [instance, d]."""
-    return torch.cat([values.detach().to("cpu", dtype).flatten(1) for values in parameters], 1).numpy()
+    # by numpy: PyTorch would wake its own threads, which then wait for more work on the cores that the loops need
+    rows = [values.detach().to("cpu", dtype).numpy().reshape(len(values), -1) for values in parameters]
+    return np.concatenate(rows, 1)
 
 
 def unflat(theta: Tensor, like: Sequence[Tensor]) -> list[Tensor]:

@@ -30,6 +30,7 @@ ROUND = 50_000.0  # nanoseconds of work for a window, below which what Python do
 
 # what an instance waits for: the loss at its start, the loss in a fresh frame, that of a step, the last one; or nothing
 START, AFRESH, STEP, LAST, DONE = range(5)
+ACCEPT, PROPOSE = 5, 6  # steps on the way to one of these
 
 
 class Window(NamedTuple):
@@ -62,48 +63,40 @@ LOSS, SLOPE, LARGEST, SCALE = range(4)
 WAITS, STORED, QUIET, USED, FAILED = range(5)
 
 
+# Below, functions take the rows of one instance and not the window: handing all of its arrays on costs more than a
+# step of a small model.
 @fast
-def _dot(a, b, k):
+def _dot(a, b):
     total = 0.0
-    for i in range(a.shape[1]):
-        total += a[k, i] * b[k, i]
+    for i in range(a.size):
+        total += a[i] * b[i]
     return total
 
 
 @fast
-def _dot_pair(rows, k, pair, a):
-    total = 0.0
-    for i in range(a.shape[1]):
-        total += rows[k, pair, i] * a[k, i]
-    return total
+def _add(out, factor, row):
+    for i in range(out.size):
+        out[i] += factor * row[i]
 
 
 @fast
-def _add_pair(out, factor, rows, k, pair):
-    for i in range(out.shape[1]):
-        out[k, i] += factor * rows[k, pair, i]
-
-
-@fast
-def _direction(w, k):
+def _direction(step, gradient, steps, changes, products, squares, weight, stored):
     """step = -H gradient by the two-loop recursion over the last pairs (a ring buffer)."""
-    stored = w.state[k, STORED]
     pairs = min(stored, MEMORY)
-    for i in range(w.step.shape[1]):
-        w.step[k, i] = -w.gradient[k, i]
+    for i in range(step.size):
+        step[i] = -gradient[i]
     for back in range(pairs):
         pair = (stored - 1 - back) % MEMORY
-        w.weight[k, pair] = _dot_pair(w.steps, k, pair, w.step) / w.products[k, pair]
-        _add_pair(w.step, -w.weight[k, pair], w.changes, k, pair)
+        weight[pair] = _dot(steps[pair], step) / products[pair]
+        _add(step, -weight[pair], changes[pair])
     if pairs:
         pair = (stored - 1) % MEMORY
-        size = w.products[k, pair] / w.squares[k, pair]
-        for i in range(w.step.shape[1]):
-            w.step[k, i] *= size
+        size = products[pair] / squares[pair]
+        for i in range(step.size):
+            step[i] *= size
     for back in range(pairs - 1, -1, -1):
         pair = (stored - 1 - back) % MEMORY
-        factor = w.weight[k, pair] - _dot_pair(w.changes, k, pair, w.step) / w.products[k, pair]
-        _add_pair(w.step, factor, w.steps, k, pair)
+        _add(step, weight[pair] - _dot(changes[pair], step) / products[pair], steps[pair])
 
 
 @fast
@@ -116,107 +109,61 @@ def _shorter(scale, slope, rise):
 
 
 @fast
-def _try(w, k):
-    """Asks for the loss a step of the present scale away."""
-    for i in range(w.theta.shape[1]):
-        w.trial[k, i] = w.theta[k, i] + w.value[k, SCALE] * w.step[k, i]
-    w.state[k, WAITS] = STEP
-
-
-@fast
-def _ask_again(w, k, why):
-    """Asks for the loss where the instance is, in a fresh frame."""
-    for i in range(w.theta.shape[1]):
-        w.trial[k, i] = w.theta[k, i]
-    w.state[k, WAITS] = why
-
-
-@fast
-def _finish(w, k, frames):
-    if frames and w.state[k, USED] > 0:
-        _ask_again(w, k, LAST)
-    else:
-        w.state[k, WAITS] = DONE
-
-
-@fast
-def _propose(w, k, iterations, tolerance, frames):
-    """Begins a line search along a new direction, or ends."""
-    if w.state[k, USED] >= iterations or w.state[k, QUIET] >= 5:
-        _finish(w, k, frames)
-        return
-    _direction(w, k)
-    slope = _dot(w.step, w.gradient, k)
+def _aim(step, gradient, value, state, tolerance):
+    """Length of the first step along a new direction, and the next thing to do: a line search, or none."""
+    slope = _dot(step, gradient)
     if slope >= 0.0:  # not a descent direction: forget the past
-        w.state[k, STORED] = 0
-        for i in range(w.step.shape[1]):
-            w.step[k, i] = -w.gradient[k, i]
-        slope = -_dot(w.gradient, w.gradient, k)
+        state[STORED] = 0
+        for i in range(step.size):
+            step[i] = -gradient[i]
+        slope = -_dot(gradient, gradient)
     largest = 0.0
-    for i in range(w.step.shape[1]):
-        largest = max(largest, abs(w.step[k, i]))
-    if not -slope > 1e-3 * tolerance * w.value[k, LOSS] or largest == 0.0:
-        _finish(w, k, frames)
-        return
-    w.state[k, USED] += 1
+    for i in range(step.size):
+        largest = max(largest, abs(step[i]))
+    if not -slope > 1e-3 * tolerance * value[LOSS] or largest == 0.0:
+        return LAST
+    state[USED] += 1
     scale = min(1.0, LONGEST_STEP / largest)
-    if w.state[k, STORED] == 0:
+    if state[STORED] == 0:
         scale = min(scale, 0.1 / largest)
-    w.value[k, SLOPE], w.value[k, LARGEST], w.value[k, SCALE] = slope, largest, scale
-    _try(w, k)
+    value[SLOPE], value[LARGEST], value[SCALE] = slope, largest, scale
+    return STEP
 
 
 @fast
-def _accept(w, k, tolerance):
+def _accept(theta, gradient, trial, trial_gradient, steps, changes, products, squares, state):
     """Moves to the new point, and keeps step and change of gradient where the curvature is positive."""
-    pair = w.state[k, STORED] % MEMORY
+    pair = state[STORED] % MEMORY
     length = product = square = 0.0
-    for i in range(w.theta.shape[1]):
-        step, change = w.trial[k, i] - w.theta[k, i], w.trial_gradient[k, i] - w.gradient[k, i]
-        w.steps[k, pair, i], w.changes[k, pair, i] = step, change
-        w.theta[k, i], w.gradient[k, i] = w.trial[k, i], w.trial_gradient[k, i]
+    for i in range(theta.size):
+        step, change = trial[i] - theta[i], trial_gradient[i] - gradient[i]
+        steps[pair, i], changes[pair, i] = step, change
+        theta[i], gradient[i] = trial[i], trial_gradient[i]
         length += step * step
         product += step * change
         square += change * change
-    w.products[k, pair], w.squares[k, pair] = product, square
+    products[pair], squares[pair] = product, square
     if product > 1e-12 * math.sqrt(length * square):
-        w.state[k, STORED] += 1
-        if w.state[k, STORED] == 2 * MEMORY:
-            w.state[k, STORED] = MEMORY  # the ring repeats
-    loss, new_loss = w.value[k, LOSS], w.trial_loss[k]
-    w.state[k, QUIET] = w.state[k, QUIET] + 1 if loss - new_loss <= tolerance * loss else 0
-    w.value[k, LOSS] = new_loss
+        state[STORED] += 1
+        if state[STORED] == 2 * MEMORY:
+            state[STORED] = MEMORY  # the ring repeats
 
 
 @fast
-def _advance_one(w, k, iterations, tolerance, frames):
-    waits, loss, new_loss = w.state[k, WAITS], w.value[k, LOSS], w.trial_loss[k]
-    if waits == STEP:
-        scale, slope = w.value[k, SCALE], w.value[k, SLOPE]
-        if not new_loss <= loss + SUFFICIENT * scale * slope and scale * w.value[k, LARGEST] >= SHORTEST_STEP:
-            w.value[k, SCALE] = _shorter(scale, slope, new_loss - loss)
-            _try(w, k)
-        elif new_loss < loss:
-            w.state[k, FAILED] = 0
-            _accept(w, k, tolerance)
-            used, quiet = w.state[k, USED], w.state[k, QUIET]
-            if frames and used % REFRESH == REFRESH - 1 and used < iterations and quiet < 5:
-                _ask_again(w, k, AFRESH)
-            else:
-                _propose(w, k, iterations, tolerance, frames)
-        elif w.state[k, FAILED]:
-            _finish(w, k, frames)
-        else:  # once more from here, without the past
-            w.state[k, FAILED], w.state[k, STORED] = 1, 0
-            _ask_again(w, k, AFRESH)
-        return
-    w.value[k, LOSS] = new_loss
-    if waits == LAST:
-        w.state[k, WAITS] = DONE
-        return
-    for i in range(w.theta.shape[1]):
-        w.gradient[k, i] = w.trial_gradient[k, i]
-    _propose(w, k, iterations, tolerance, frames)
+def _judged(value, state, new_loss, tolerance):
+    """What the loss of a step means: take it (ACCEPT), try a shorter one (STEP), begin afresh, or end (LAST)."""
+    loss, slope, scale = value[LOSS], value[SLOPE], value[SCALE]
+    if not new_loss <= loss + SUFFICIENT * scale * slope and scale * value[LARGEST] >= SHORTEST_STEP:
+        value[SCALE] = _shorter(scale, slope, new_loss - loss)
+        return STEP
+    if new_loss < loss:
+        state[FAILED] = 0
+        state[QUIET] = state[QUIET] + 1 if loss - new_loss <= tolerance * loss else 0
+        return ACCEPT
+    if state[FAILED]:
+        return LAST
+    state[FAILED], state[STORED] = 1, 0  # once more from here, without the past
+    return AFRESH
 
 
 @fast
@@ -227,68 +174,66 @@ def _advance(w, active, iterations, tolerance, frames):
     """
     done = afresh = 0
     for k in range(active):
-        _advance_one(w, k, iterations, tolerance, frames)
-        done += w.state[k, WAITS] == DONE
-        afresh += w.state[k, WAITS] in (AFRESH, LAST)
+        theta, gradient, step, trial, trial_gradient = (
+            w.theta[k],
+            w.gradient[k],
+            w.step[k],
+            w.trial[k],
+            w.trial_gradient[k],
+        )
+        steps, changes, products, squares = w.steps[k], w.changes[k], w.products[k], w.squares[k]
+        value, state, new_loss = w.value[k], w.state[k], w.trial_loss[k]
+        if state[WAITS] == STEP:
+            then = _judged(value, state, new_loss, tolerance)
+            if then == ACCEPT:
+                _accept(theta, gradient, trial, trial_gradient, steps, changes, products, squares, state)
+                value[LOSS] = new_loss
+                ends = state[USED] >= iterations or state[QUIET] >= 5
+                then = AFRESH if frames and state[USED] % REFRESH == REFRESH - 1 and not ends else PROPOSE
+        elif state[WAITS] == LAST:
+            value[LOSS], then = new_loss, DONE
+        else:
+            value[LOSS], then = new_loss, PROPOSE
+            for i in range(theta.size):
+                gradient[i] = trial_gradient[i]
+        if then == PROPOSE and (state[USED] >= iterations or state[QUIET] >= 5):
+            then = LAST
+        elif then == PROPOSE:
+            _direction(step, gradient, steps, changes, products, squares, w.weight[k], state[STORED])
+            then = _aim(step, gradient, value, state, tolerance)
+        if then == LAST and not (frames and state[USED] > 0):
+            then = DONE  # its loss is known
+        scale = value[SCALE] if then == STEP else 0.0
+        for i in range(theta.size):
+            trial[i] = theta[i] + scale * step[i] if then == STEP else theta[i]
+        state[WAITS] = then
+        done += then == DONE
+        afresh += then in (AFRESH, LAST)
     return done, afresh
 
 
-@fast
-def _load(w, k, theta, number):
-    for i in range(theta.shape[1]):
-        w.theta[k, i] = w.trial[k, i] = theta[number, i]
-    for i in range(5):
-        w.state[k, i] = 0
-    w.some[k] = number
+def _load(w: Window, slots: np.ndarray, theta: np.ndarray, first: int) -> None:
+    """The instances numbered from `first` on take these slots."""
+    w.some[slots] = first + np.arange(len(slots))
+    w.theta[slots] = w.trial[slots] = theta[w.some[slots]]
+    w.state[slots] = 0
 
 
-@fast
-def _move(w, source, to):
-    """The instance in one slot goes to another."""
-    for i in range(w.theta.shape[1]):
-        w.theta[to, i], w.gradient[to, i], w.step[to, i] = w.theta[source, i], w.gradient[source, i], w.step[source, i]
-        w.trial[to, i] = w.trial[source, i]
-        for pair in range(MEMORY):
-            w.steps[to, pair, i], w.changes[to, pair, i] = w.steps[source, pair, i], w.changes[source, pair, i]
-    for pair in range(MEMORY):
-        w.products[to, pair], w.squares[to, pair] = w.products[source, pair], w.squares[source, pair]
-    for i in range(4):
-        w.value[to, i] = w.value[source, i]
-    for i in range(5):
-        w.state[to, i] = w.state[source, i]
-    w.trial_loss[to] = w.trial_loss[source]
-    w.some[to] = w.some[source]
+def _take_out(w: Window, active: int, theta: np.ndarray, loss: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Writes the results of those that are done; their slots."""
+    slots = np.flatnonzero(w.state[:active, WAITS] == DONE)
+    numbers = w.some[slots]
+    theta[numbers], loss[numbers], used[numbers] = w.theta[slots], w.value[slots, LOSS], w.state[slots, USED]
+    return slots
 
 
-@fast
-def _replace(w, active, theta, loss, used, waiting, until):
-    """Writes the results of those that are done; numbers waiting ... until - 1 take their slots, then the last ones.
-
-    Returns the number of slots in use.
-    """
-    k = 0
-    while k < active:
-        if w.state[k, WAITS] == DONE:
-            number = w.some[k]
-            for i in range(theta.shape[1]):
-                theta[number, i] = w.theta[k, i]
-            loss[number], used[number] = w.value[k, LOSS], w.state[k, USED]
-            if waiting < until:
-                _load(w, k, theta, waiting)
-                waiting += 1
-            else:
-                active -= 1
-                if k < active:
-                    _move(w, active, k)
-                continue  # what has come here may be done as well
-        k += 1
-    return active
-
-
-@fast
-def _fill(w, theta, first, until):
-    for k in range(until - first):
-        _load(w, k, theta, first + k)
+def _close(w: Window, active: int, empty: np.ndarray) -> int:
+    """The last instances move into the empty slots; the number of slots in use."""
+    left = active - len(empty)
+    moving = np.setdiff1d(np.arange(left, active), empty)
+    for values in w:
+        values[empty[: len(moving)]] = values[moving]
+    return left
 
 
 class Queue:
@@ -327,9 +272,9 @@ def minimise(
     def work() -> None:
         w = Window.of(slots, d)
         first, until = queue.take(slots)
-        _fill(w, theta, first, until)
-        kernel.refresh(np.arange(first, until))
         active = until - first
+        _load(w, np.arange(active), theta, first)
+        kernel.refresh(np.arange(first, until))
         while active:
             kernel.evaluate(w.trial[:active], w.trial_gradient[:active], w.trial_loss[:active], w.some[:active])
             done, afresh = _advance(w, active, iterations, tolerance, kernel.has_frames)
@@ -337,9 +282,11 @@ def minimise(
                 asks = w.state[:active, WAITS]
                 kernel.refresh(w.some[:active][(asks == AFRESH) | (asks == LAST)])
             if done:
+                slots_done = _take_out(w, active, theta, loss, used)
                 first, until = queue.take(done)
-                active = _replace(w, active, theta, loss, used, first, until)
+                _load(w, slots_done[: until - first], theta, first)
                 kernel.refresh(np.arange(first, until))
+                active = _close(w, active, slots_done[until - first :])
                 tick(done)
 
     threads.run(work, *[()] * many)
