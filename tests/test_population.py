@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import toymodels as tm
 from toymodels import population
-from toymodels.engine import series
+from toymodels.engine.kernel import flat
+from toymodels.losses import kernel_of
 
 DENSITIES = (0.001, 0.01, 0.1, 0.4, 1.0, "mixed")
 
@@ -203,23 +204,20 @@ def test_gradient_is_that_of_the_truncated_series_while_its_frame_stays(generato
     model, features, importance = tm.ReLUModel(30, 10, generator=generator), tm.SparseFeatures(30, 0.05), torch.ones(30)
     model = model.double()
     tm.minimise(model, features, importance, iterations=30)
-    W, b, p = model.W[0].detach().numpy(), model.b[0].detach().numpy(), features.density[0].numpy()
-    d_W, d_b = np.empty_like(W), np.empty_like(b)
+    kernel = kernel_of(tm.PopulationLoss(features, importance, terms=1), model)
+    theta = flat(list(model.parameters()), torch.float64)
+    gradient, value = np.empty_like(theta), np.empty(1)
 
-    def loss(step, frame):
-        W_there, b_there = W - step * slope_W, b - step * slope_b
-        space = np.empty((30, 30)), np.empty((30, 30)), np.empty(30), np.empty(series.work_size(30))
-        args = W_there, b_there, p, np.ones(30), 1, frame, d_W, d_b, *space
-        return series.loss_and_gradient(*args)
+    def loss(kernel, there):
+        kernel.evaluate(there, gradient, value, np.arange(1))
+        return value[0]
 
-    slope_W = slope_b = 0.0
-    kept = np.zeros((30, 4))
-    kept[:, 3] = 0.05
-    loss(0.0, kept)
-    slope_W, slope_b = d_W.copy(), d_b.copy()
-    expected = -(slope_W**2).sum() - (slope_b**2).sum()
-    kept_slope = (loss(1e-6, kept) - loss(-1e-6, kept)) / 2e-6
-    fresh_slope = (loss(1e-6, np.zeros((30, 4))) - loss(-1e-6, np.zeros((30, 4)))) / 2e-6
+    kept = kernel.with_frames(0.05)
+    loss(kept, theta)
+    down, expected = -gradient.copy(), -(gradient**2).sum()
+    kept_slope, fresh_slope = (
+        (loss(one, theta + 1e-6 * down) - loss(one, theta - 1e-6 * down)) / 2e-6 for one in (kept, kernel)
+    )
     assert kept_slope == pytest.approx(expected, rel=1e-4)
     assert fresh_slope > expected / 2  # not even half of the descent that the gradient promises
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from toymodels.engine.compiled import ONE, ZERO, allocating, fast
+from toymodels.engine.compiled import ONE, ZERO, allocating, inner
 from toymodels.engine.draws import STEP, mixed
 
 ROWS = 64  # rows of a block
@@ -20,7 +20,7 @@ RELU, TOPK, BATCHTOPK, JUMPRELU = 0, 1, 2, 3
 HALVINGS = 48  # of the interval that holds the threshold of BatchTopK: its ends are 1e-14 apart then
 
 
-@fast
+@inner
 def _multiply(W, x, bias, out):
     """out = W x + bias."""
     for a in range(ZERO, np.uint64(W.shape[0])):
@@ -32,7 +32,7 @@ def _multiply(W, x, bias, out):
                 out[a, r] += w * x[i, r]
 
 
-@fast
+@inner
 def _add_products(left, right, sums):
     """Adds left times right, for each pair of their entries, to the lanes of sums over the rows of the block."""
     for a in range(ZERO, np.uint64(left.shape[0])):
@@ -45,7 +45,7 @@ def _add_products(left, right, sums):
                 )
 
 
-@fast
+@inner
 def _add(values, sums):
     """Adds values [entry, row] to the lanes of sums [entry, 1, lane]."""
     for a in range(ZERO, np.uint64(values.shape[0])):
@@ -54,7 +54,7 @@ def _add(values, sums):
             sums[a, ZERO, lane] += (values[a, lane] + values[a, s]) + (values[a, t] + values[a, t + LANES])
 
 
-@fast
+@inner
 def _sum(lanes, a, i):
     """The sum of the lanes of entry [a, i]."""
     total = 0.0
@@ -63,7 +63,7 @@ def _sum(lanes, a, i):
     return total
 
 
-@fast
+@inner
 def _next_largest(pre, k, cut, below):
     """cut [row]: the (k + 1)-th largest pre-activation of each row, or 0 if that is negative. below [_, row]: space."""
     for r in range(ZERO, END):
@@ -82,7 +82,7 @@ def _next_largest(pre, k, cut, below):
             cut[r] = below[ZERO, r]
 
 
-@fast
+@inner
 def _switch(pre, threshold, cut, z, gate):
     """gate: 1 where pre exceeds the threshold of its latent and the cut of its row, else 0. z = gate pre."""
     for k in range(ZERO, np.uint64(pre.shape[0])):
@@ -94,7 +94,7 @@ def _switch(pre, threshold, cut, z, gate):
             z[k, r] = on * value
 
 
-@fast
+@inner
 def _ramp(pre, threshold, width, z, gate, slope, smooth):
     """slope: 1/width within width/2 of the threshold. smooth: the gate rises from 0 to 1 there, instead of a jump."""
     for k in range(ZERO, np.uint64(pre.shape[0])):
@@ -107,7 +107,7 @@ def _ramp(pre, threshold, width, z, gate, slope, smooth):
                 z[k, r] = gate[k, r] * pre[k, r]
 
 
-@fast
+@inner
 def _errors(out, h, weight, squares):
     """out = ĥ becomes the derivative of the weighted squared errors, which are added to the lanes."""
     for a in range(ZERO, np.uint64(h.shape[0])):
@@ -119,7 +119,7 @@ def _errors(out, h, weight, squares):
             squares[a, ZERO, r % LANES] += share
 
 
-@fast
+@inner
 def _add_weighted(values, weight, sums):
     """Adds weight times values [entry, row] to the lanes of sums [entry, 1, lane]."""
     for a in range(ZERO, np.uint64(values.shape[0])):
@@ -131,7 +131,7 @@ def _add_weighted(values, weight, sums):
             )
 
 
-@fast
+@inner
 def _back(d_z, gate, weight, price):
     """d_z, without the penalty price [latent] per unit of z, becomes the derivative by the pre-activation."""
     for k in range(ZERO, np.uint64(d_z.shape[0])):
@@ -140,7 +140,7 @@ def _back(d_z, gate, weight, price):
             d_z[k, r] = (d_z[k, r] + cost * weight[r]) * gate[k, r]
 
 
-@fast
+@inner
 def _back_through_ramp(d_z, pre, gate, slope, weight, threshold, toll, smooth, sums):
     """The same where thresholds are parameters, each active latent costs toll; adds their gradient to the lanes.
 
@@ -199,7 +199,7 @@ def _common_threshold(h, weight, E, shift, per_row):
     return high
 
 
-@fast
+@inner
 def _share_above(values, weight, threshold, lanes):
     """Weighted number of values [block, latent, row] above the threshold."""
     for lane in range(ZERO, LANES):
@@ -299,7 +299,7 @@ def losses(theta, gradient, loss, some, task, h, weight, K, activation, k, penal
         loss[i] = on_rows(theta[i], gradient[i], h[of], weight[of], *settings)
 
 
-@fast
+@inner
 def _draw(h, x, seed, first, density, signed, W, nothing):
     """One block h [input, ROWS] = W x of sparse features; x [feature, ROWS] from number `first` of the stream on.
 

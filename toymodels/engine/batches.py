@@ -6,7 +6,7 @@ overlap are what the compiler vectorises.
 
 import numpy as np
 
-from toymodels.engine.compiled import ONE, ZERO, fast, specialised
+from toymodels.engine.compiled import ONE, ZERO, inner, specialised
 from toymodels.engine.draws import STEP, mixed, unit
 
 
@@ -112,8 +112,8 @@ def _sampled(theta, gradient, loss, some, p, importance, seeds, start, batch, re
 
 def _with_blocks_of(rows):
     """The loop for so many examples at a time: a constant, so that the loops over rows vectorise."""
-    parts = {part.__name__[1:]: part for part in (_draw, _draw_shared, _multiply, _errors, _add_slopes)}
-    names = {name: specialised(part, f"{name}_{rows}", fast, END=np.uint64(rows)) for name, part in parts.items()}
+    parts = {each.__name__[1:]: each for each in (_draw, _draw_shared, _multiply, _errors, _add_slopes)}
+    names = {name: specialised(each, f"{name}_{rows}", inner, END=np.uint64(rows)) for name, each in parts.items()}
     return specialised(_sampled, f"sampled_{rows}", ROWS=rows, **names)
 
 

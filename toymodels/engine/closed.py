@@ -14,7 +14,7 @@ The places are nodes of a tree. Values are found from the leaves to the root, th
 
 import numpy as np
 
-from toymodels.engine.compiled import fast
+from toymodels.engine.compiled import inner
 from toymodels.engine.linear import gram_of, gram_to_weights
 
 MOST = 6  # features: the cost doubles with each
@@ -41,7 +41,7 @@ SPACE = np.dtype(
 )
 
 
-@fast
+@inner
 def _sort(a, p, f):
     """The features that are ever on, by falling |a|, and their reach. Returns their number."""
     count = 0
@@ -60,7 +60,7 @@ def _sort(a, p, f):
     return count
 
 
-@fast
+@inner
 def _moments(a, p, own, count, f):
     """Moments of the features from each level on, those from level r on up to power r + 2."""
     for k in range(count + 3):
@@ -83,7 +83,7 @@ def _moments(a, p, own, count, f):
             f.by_moment[r, k] = f.by_moment[r + 1, k] = 0.0
 
 
-@fast
+@inner
 def _grow(u, a, f):
     """The tree of places; returns the number of nodes."""
     nodes, node = 1, 0
@@ -103,14 +103,14 @@ def _grow(u, a, f):
     return nodes
 
 
-@fast
+@inner
 def _powers(u, most, f):
     f.power[0] = 1.0
     for k in range(1, most + 1):
         f.power[k] = f.power[k - 1] * u / k
 
 
-@fast
+@inner
 def _split(a, p, own):
     """α, β, γ and the derivatives of β and γ by a."""
     if own:
@@ -124,7 +124,7 @@ def _split(a, p, own):
     return 1.0 - p, 0.0, p / a, 0.0, -p / (a * a)
 
 
-@fast
+@inner
 def _find_values(nodes, a, p, own, f):
     """T_k, k = 1 ... level + 2, of every node."""
     for node in range(nodes - 1, -1, -1):
@@ -147,7 +147,7 @@ def _find_values(nodes, a, p, own, f):
                 f.value[node, k] = alpha * f.value[child, k] + beta * f.value[child + 1, k] + gamma * rise
 
 
-@fast
+@inner
 def _find_slopes(nodes, a, p, own, count, f, d_a):
     """Adds the derivative of T₂ at the root by each overlap to d_a."""
     f.by_value[0, 2] = 1.0
@@ -180,7 +180,7 @@ def _find_slopes(nodes, a, p, own, count, f, d_a):
         d_a[f.order[r]] += total
 
 
-@fast
+@inner
 def loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram, f):
     """Population loss of one ReLU model of at most MOST features; writes its gradient into d_W and d_b.
 

@@ -60,7 +60,9 @@ _FOLDER = cache_folder()
 
 def _compiler(**options: object) -> Callable:
     """A decorator: numba.njit with the package's arithmetic, and with its cache in _FOLDER, if there is one."""
-    compile_later = numba.njit(cache=_FOLDER is not None, error_model="numpy", nogil=True, **options)
+    compile_later = numba.njit(
+        cache=_FOLDER is not None, error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options
+    )
 
     def decorate(function: Callable) -> Callable:
         before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(_FOLDER or "")
@@ -75,7 +77,10 @@ def _compiler(**options: object) -> Callable:
 # No fastmath: strict arithmetic gives the same bits however the compiler inlines, so runs repeat exactly.
 # fast: without reference counts, which cost as much as the arithmetic of a small model (every array of a tuple that is
 # unpacked is counted, and atomically). Such a function may neither make arrays, which does not compile, nor return one.
+# inner: likewise, and called by compiled functions alone; the code that takes arguments over from Python is a third of
+# what there is to compile.
 fast = _compiler(inline="never", _nrt=False)
+inner = _compiler(inline="never", _nrt=False, no_cpython_wrapper=True)
 allocating = _compiler(inline="never")
 
 

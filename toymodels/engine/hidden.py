@@ -7,7 +7,7 @@ that half a million rows lose nothing. Arithmetic is strict: a result has the sa
 
 import numpy as np
 
-from toymodels.engine.compiled import ONE, ZERO, allocating, fast
+from toymodels.engine.compiled import ONE, ZERO, allocating, inner
 from toymodels.engine.draws import STEP, mixed
 
 ROWS = 64  # rows of a block
@@ -16,7 +16,7 @@ END, TWO, THREE, FOUR = np.uint64(ROWS), np.uint64(2), np.uint64(3), np.uint64(4
 NONE, FULL, DOUBLE = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 
 
-@fast
+@inner
 def _draw(x, seed, first, density, signed):
     """x [feature, row] from the numbers of the stream from `first` on: u/p where u < p, else 0; signed: 2u/p - 1."""
     n = np.uint64(x.shape[0])
@@ -28,7 +28,7 @@ def _draw(x, seed, first, density, signed):
             z += n * STEP
 
 
-@fast
+@inner
 def _multiply(W, x, bias, out):
     """out = W x + bias, four terms at a time."""
     high, low = np.uint64(W.shape[0]), np.uint64(W.shape[1])
@@ -46,14 +46,14 @@ def _multiply(W, x, bias, out):
                 out[a, r] += w * x[i, r]
 
 
-@fast
+@inner
 def _rectify(h):
     for a in range(ZERO, np.uint64(h.shape[0])):
         for r in range(ZERO, END):
             h[a, r] = max(h[a, r], NONE)
 
 
-@fast
+@inner
 def _errors(out, x, weight, importance, absolute, squares, sums):
     """out = W2 h + b becomes the derivative of the weighted squared errors; adds both to the lanes."""
     for i in range(ZERO, np.uint64(x.shape[0])):
@@ -68,7 +68,7 @@ def _errors(out, x, weight, importance, absolute, squares, sums):
             sums[i, ZERO, r] += slope
 
 
-@fast
+@inner
 def _through_relu(d_h, h, sums):
     for a in range(ZERO, np.uint64(h.shape[0])):
         for r in range(ZERO, END):
@@ -77,7 +77,7 @@ def _through_relu(d_h, h, sums):
             sums[a, ZERO, r] += slope
 
 
-@fast
+@inner
 def _add_products(error, value, sums):
     """Adds the error of each output times each of its inputs, over the rows of the block, to the lanes of sums."""
     high, low = np.uint64(error.shape[0]), np.uint64(value.shape[0])
@@ -91,7 +91,7 @@ def _add_products(error, value, sums):
                 )
 
 
-@fast
+@inner
 def _empty_lanes(lanes, total):
     """Adds the lanes to the float64 totals, and clears them."""
     for a in range(ZERO, np.uint64(lanes.shape[0])):
@@ -117,7 +117,7 @@ def _space(hidden, n):
     return x, weight, h, out, d_h, np.zeros(hidden, np.float32), *values, _lanes(hidden, n, 16), _lanes(n, hidden, 16)
 
 
-@fast
+@inner
 def _block(x, weight, W1, c, W2, b, importance, absolute, space):
     """Adds loss and gradient of one block of rows to the lanes."""
     _, _, h, out, d_h, nothing, squares, sums_b, sums_c, sums_1, sums_2 = space
@@ -170,7 +170,7 @@ def _collect(gradient, hidden, n, tied, biased, space):
     return total
 
 
-@fast
+@inner
 def hidden_size(d, n, tied, biased):
     """Number of neurons of a model with d parameters and n features."""
     return (d - n) // ((n if tied else 2 * n) + biased)

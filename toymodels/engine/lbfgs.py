@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toymodels.engine import threads
-from toymodels.engine.compiled import fast
+from toymodels.engine.compiled import fast, inner
 from toymodels.engine.kernel import Kernel
 
 MEMORY = 10  # pairs of steps and gradient changes kept
@@ -65,7 +65,7 @@ WAITS, STORED, QUIET, USED, FAILED = range(5)
 
 # Below, functions take the rows of one instance and not the window: handing all of its arrays on costs more than a
 # step of a small model.
-@fast
+@inner
 def _dot(a, b):
     total = 0.0
     for i in range(a.size):
@@ -73,13 +73,13 @@ def _dot(a, b):
     return total
 
 
-@fast
+@inner
 def _add(out, factor, row):
     for i in range(out.size):
         out[i] += factor * row[i]
 
 
-@fast
+@inner
 def _direction(step, gradient, steps, changes, products, squares, weight, stored):
     """step = -H gradient by the two-loop recursion over the last pairs (a ring buffer)."""
     pairs = min(stored, MEMORY)
@@ -99,7 +99,7 @@ def _direction(step, gradient, steps, changes, products, squares, weight, stored
         _add(step, weight[pair] - _dot(changes[pair], step) / products[pair], steps[pair])
 
 
-@fast
+@inner
 def _shorter(scale, slope, rise):
     """The next step of the line search after one of length scale that changed the loss by rise."""
     if not rise < np.inf:
@@ -108,7 +108,7 @@ def _shorter(scale, slope, rise):
     return min(max(curved, 0.1 * scale), 0.5 * scale)
 
 
-@fast
+@inner
 def _aim(step, gradient, value, state, tolerance):
     """Length of the first step along a new direction, and the next thing to do: a line search, or none."""
     slope = _dot(step, gradient)
@@ -130,7 +130,7 @@ def _aim(step, gradient, value, state, tolerance):
     return STEP
 
 
-@fast
+@inner
 def _accept(theta, gradient, trial, trial_gradient, steps, changes, products, squares, state):
     """Moves to the new point, and keeps step and change of gradient where the curvature is positive."""
     pair = state[STORED] % MEMORY
@@ -149,7 +149,7 @@ def _accept(theta, gradient, trial, trial_gradient, steps, changes, products, sq
             state[STORED] = MEMORY  # the ring repeats
 
 
-@fast
+@inner
 def _judged(value, state, new_loss, tolerance):
     """What the loss of a step means: take it (ACCEPT), try a shorter one (STEP), begin afresh, or end (LAST)."""
     loss, slope, scale = value[LOSS], value[SLOPE], value[SCALE]

@@ -1,9 +1,9 @@
 """The exact loss of a linear model with its gradient, from the first two moments of x; one instance at a time."""
 
-from toymodels.engine.compiled import fast
+from toymodels.engine.compiled import inner
 
 
-@fast
+@inner
 def linear_loss_and_gradient(W, b, p, importance, mean_on, square_on, d_W, d_b, gram, d_gram):
     """loss_and_gradient of a linear model. mean_on, square_on: mean and mean square of a feature that is on."""
     hidden, n = W.shape
@@ -26,7 +26,7 @@ def linear_loss_and_gradient(W, b, p, importance, mean_on, square_on, d_W, d_b, 
     return loss
 
 
-@fast
+@inner
 def gram_of(W, gram):
     """gram = WᵀW."""
     hidden, n = W.shape
@@ -38,7 +38,7 @@ def gram_of(W, gram):
             gram[i, j] = total
 
 
-@fast
+@inner
 def gram_to_weights(W, d_gram, d_W):
     """d_W from the gradient by G = WᵀW."""
     hidden, n = W.shape

@@ -3,12 +3,12 @@
 import numpy as np
 
 from toymodels.engine import closed
-from toymodels.engine.compiled import fast, specialised
+from toymodels.engine.compiled import inner, specialised
 from toymodels.engine.linear import linear_loss_and_gradient
 from toymodels.engine.series import loss_and_gradient, work_size
 
 
-@fast
+@inner
 def _number_on(p):
     """Features that are ever on."""
     on = 0
@@ -17,7 +17,7 @@ def _number_on(p):
     return on
 
 
-@fast
+@inner
 def _nothing_on(b, importance, chance, floor, d_b):
     """The part of a state in which x = 0: Σ_i I_i max(b_i, floor)²."""
     loss = 0.0
@@ -28,24 +28,24 @@ def _nothing_on(b, importance, chance, floor, d_b):
     return loss
 
 
-@fast
+@inner
 def _closed(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     gram, d_gram, _, _, few = space
     return closed.loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram, few[0])
 
 
-@fast
+@inner
 def _series(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     gram, d_gram, one, work, _ = space
     return loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
 
 
-@fast
+@inner
 def _linear(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     return linear_loss_and_gradient(W, b, p, importance, mean, square, d_W, d_b, space[0], space[1])
 
 
-@fast
+@inner
 def _either(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     if _number_on(p) <= closed.MOST:
         return _closed(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space)

@@ -10,7 +10,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from toymodels.engine.compiled import ONE, ZERO, fast
+from toymodels.engine.compiled import ONE, ZERO, inner
 from toymodels.engine.linear import gram_of, gram_to_weights
 
 TINY = 1e-7  # G_ii below this is treated as this: moves the loss by less than 1e-7 p, avoids 0/0
@@ -56,7 +56,7 @@ def work_size(n):
     return HEAD + n * SPACE
 
 
-@fast
+@inner
 def _output_loss(u, gain, p):
     """g(u) = (1-p) ReLU(u)² + p ∫₀¹ (x - ReLU(gain x + u))² dx, with ∂g/∂u and ∂g/∂gain."""
     if u <= -gain and u < 0.0:  # at u = gain = 0, where g has a kink, the slope to the right: a way down
@@ -71,13 +71,13 @@ def _output_loss(u, gain, p):
     return u * u + p * miss * (miss / 3.0 - u), 2.0 * u - p * miss, p * (u - 2.0 * miss / 3.0)
 
 
-@fast
+@inner
 def _cuts(u, gain, low, length):
     """Where the ReLU goes on for part of x_i's range and for all of it: places in [0, length], measured from low."""
     return min(max(-u - gain - low, 0.0), length), min(max(-u - low, 0.0), length)
 
 
-@fast
+@inner
 def _curvature_in(piece, u, gain, p):
     """∂²g/∂u² and ∂²g/∂u∂gain of a piece of g, 0: off, 1: on for part of x_i's range, 2: on."""
     if piece == 0:
@@ -89,7 +89,7 @@ def _curvature_in(piece, u, gain, p):
     return 2.0, p
 
 
-@fast
+@inner
 def _curvature_at_ends(u, low, high, gain, p):
     """_curvature_in of the pieces of g that lie inside [low, high] at its ends.
 
@@ -104,7 +104,7 @@ def _curvature_at_ends(u, low, high, gain, p):
     return left, left_gain, right, right_gain
 
 
-@fast
+@inner
 def _segment(u, a, gain, p):
     """Mean of g(u + a x) over x in [0, 1], with its derivatives by u, a and gain."""
     cut1 = cut2 = 1.0
@@ -130,7 +130,7 @@ def _segment(u, a, gain, p):
     return value, d_u, d_a, d_gain
 
 
-@fast
+@inner
 def _first_turns(step, work, at):
     """Turns by multiples of step, before the first block."""
     cos1, sin1 = math.cos(step), math.sin(step)
@@ -143,7 +143,7 @@ def _first_turns(step, work, at):
     work[at + BEGIN + ONE] = 0.0
 
 
-@fast
+@inner
 def _curvature_series(first, u, low, length, gain, p, work):
     """Σ_k φ_k C_k over a block with its derivatives by b and gain; C_k = ∫₀ᴸ g''(y) cos(ω_k y) dy goes to COEF.
 
@@ -195,7 +195,7 @@ def _curvature_series(first, u, low, length, gain, p, work):
     return value, d_b, d_gain
 
 
-@fast
+@inner
 def _begin_block(first, p_none, work):
     """e^{-iωA} for the block, with which the running product starts; Φ starts with the part of no other active."""
     c0, s0 = work[SHIFT + BEGIN], work[SHIFT + BEGIN + ONE]
@@ -219,7 +219,7 @@ def _factors_with(near):
     near: with the power series of ψ where θ is small; without it the loop takes a tenth less.
     """
 
-    @fast
+    @inner
     def factors(step, first, p, one, work, at):
         _move_row(work, FEATURE + COS, at + COS)
         _move_row(work, FEATURE + SIN, at + SIN)
@@ -261,7 +261,7 @@ def _factors_with(near):
 _factors_near, _factors_far = _factors_with(True), _factors_with(False)
 
 
-@fast
+@inner
 def _factors(step, first, p, one, work, at):
     if abs(step) * (first + 1.0) < NEAR:
         _factors_near(step, first, p, one, work, at)
@@ -269,7 +269,7 @@ def _factors(step, first, p, one, work, at):
         _factors_far(step, first, p, one, work, at)
 
 
-@fast
+@inner
 def _slope_by_gram(p, one, work, at):
     """Σ_k of the block's terms differentiated by G_ij; the running product becomes that of the factors from j on."""
     for row in range(ZERO, KEPT, ALL):
@@ -290,7 +290,7 @@ def _slope_by_gram(p, one, work, at):
     return (work[a] + work[a + ONE]) + (work[a + ONE + ONE] + work[a + ONE + ONE + ONE])
 
 
-@fast
+@inner
 def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     """E[g_i; two or more others active] and its derivatives by b and gain; by G_ij into d_gram[i].
 
@@ -375,7 +375,7 @@ def _several_active(i, gram, u, p, one, p_many, terms, frame, d_gram, work):
     return value, d_b, d_gain
 
 
-@fast
+@inner
 def _exactly_one(i, p, one):
     """Writes P(only j active among the features other than i) into one[j]; returns P(none), P(two or more)."""
     product, certain = 1.0, 0
@@ -398,7 +398,7 @@ def _exactly_one(i, p, one):
     return none, many
 
 
-@fast
+@inner
 def loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work):
     """Population loss of one ReLU model; writes its gradient into d_W [hidden, feature] and d_b [feature].
 
