@@ -102,3 +102,30 @@ def test_antipodal_pairs_are_read():
     assert found["found"].all()
     again = dictionaries.autoencoder(found)
     assert unit_loss(again, activations, 0.05).item() == pytest.approx(found["loss"][0], rel=0.05)
+
+
+def test_the_jump_is_compared_and_not_its_ramp():
+    found = dictionaries.lowest_jumprelu(PENTAGON, 5, 0.06, starts=6)
+    assert found["loss"][0] <= found["loss"][1]
+    assert found["loss"][1] < (PENTAGON.rows(4000).h.square().sum(-1) * PENTAGON.rows(4000).weight).sum()
+    again = tm.AutoencoderLoss(PENTAGON, 0.06, rows=dictionaries.FINE_ROWS, seed=1, bandwidth=0.0)
+    some = {name: torch.as_tensor(found[name]) for name in ("E", "D", "e", "d", "log_threshold")}
+    with torch.no_grad():
+        loss = again(tm.SparseAutoencoder.from_weights(**some, activation="jumprelu"))
+    assert loss.tolist() == pytest.approx(found["loss"].tolist(), rel=1e-9)
+
+
+def test_partners_of_independent_features_are_not_read_together():
+    features = tm.PairedFeatures(4, [[0, 1], [2, 3]], 0.1, 0.1)
+    found = dictionaries.partners(features, [2, 4], 0.1, starts=6)
+    assert found["found"][1] == 4
+    assert found["read"][1] == pytest.approx(found["own"], abs=0.05)
+    assert found["read"].shape == (2,)
+
+
+def test_trained_weights_are_near_the_optimum():
+    trained = dictionaries.activations_of(dictionaries.trained_weights(3, 2, 0.2, steps=1500, seed=0))
+    best = dictionaries.optimum(3, 2, 0.2, starts=10)
+    with torch.no_grad():
+        losses = [tm.population_loss(some.model, some.features, torch.ones(3)).item() for some in (trained, best)]
+    assert losses[1] <= losses[0] < 1.05 * losses[1]

@@ -205,6 +205,38 @@ def twists(model: tm.SparseAutoencoder, W: Tensor) -> Float[Tensor, "instance la
     return torch.rad2deg((unit[0].mT @ unit[1]).max(-1).values.clamp(-1, 1).acos())
 
 
+# JumpReLU: the loss jumps where a latent sets in, so that no descent sees the price. The jump is replaced by a ramp
+# that gets steeper, and all that was met on the way is compared with the jump itself.
+
+RAMPS = 0.2, 0.1, 0.05, 0.02, 0.01, 0.005  # width of the ramp
+
+
+def lowest_jumprelu(
+    activations: tm.Activations, n_latents: int, penalty: float, starts: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The lowest JumpReLU autoencoder found, and the true dictionary, adjusted: loss [2], found [2, feature], weights.
+
+    penalty: the price of an active latent.
+    """
+    jump = tm.AutoencoderLoss(activations, penalty, rows=FINE_ROWS, seed=seed + 1, bandwidth=0.0)
+    own = true_dictionary(activations, n_latents, torch.Generator().manual_seed(seed), activation="jumprelu")
+    met = []
+    for pool in (candidates(activations, n_latents, starts, seed, activation="jumprelu"), own):
+        kept = []
+        for width in RAMPS:
+            ramp = tm.AutoencoderLoss(activations, penalty, rows=ROWS, seed=seed, bandwidth=width)
+            tm.minimise(pool, ramp, iterations=150, tolerance=1e-6)
+            with torch.no_grad():
+                order = jump(pool).argsort()
+            kept.append(pool.select(order[:3]))
+            pool = pool.select(order[: max(8, len(order) // 2)])
+        met.append(tm.stack_models(kept))
+    with torch.no_grad():
+        best = tm.stack_models([some.select([int(jump(some).argmin())]) for some in (tm.stack_models(met), met[1])])
+        loss = jump(best)
+    return {"loss": loss.numpy(), "found": tm.read(best, activations.repeat(2)).found.numpy(), **weights(best)}
+
+
 # TopK with k = 1: for given d and D the best encoder is E = Dᵀ with unit columns and e = 0. It picks the ray
 # d + z D_k, z >= 0, nearest to h, and the nearest point on it. So this autoencoder is a clustering by K rays.
 
@@ -301,10 +333,23 @@ def autoencoder(arrays: dict[str, np.ndarray], which: Sequence[int] = (0,), **ki
     return tm.SparseAutoencoder.from_weights(**some, **kind)
 
 
-def optimum_weights(n_features: int, n_hidden: int, density: float, starts: int) -> dict[str, np.ndarray]:
+def optimum_weights(
+    n_features: int, n_hidden: int, density: float, starts: int, importance: Sequence[float] | None = None
+) -> dict[str, np.ndarray]:
     """The model of lowest exact loss that `optimum` finds: W [hidden, feature], b [feature] and its density."""
-    model = optimum(n_features, n_hidden, density, starts).model
+    weights = None if importance is None else torch.tensor(importance)
+    model = optimum(n_features, n_hidden, density, starts, importance=weights).model
     W, b = (values.detach()[0].numpy() for values in (model.W, model.b))
+    return {"W": W, "b": b, "density": np.float64(density)}
+
+
+def trained_weights(n_features: int, n_hidden: int, density: float, steps: int, seed: int) -> dict[str, np.ndarray]:
+    """A model trained by Adam on fresh batches of 1,024, the lowest of eight: as optimum_weights."""
+    features, generator = tm.SparseFeatures(n_features, density), torch.Generator().manual_seed(seed)
+    run = tm.restarts(
+        tm.ReLUModel, features, torch.ones(n_features), n_hidden, 8, generator, steps, batch=1024, lr=3e-3
+    )
+    W, b = (values.detach()[0].double().numpy() for values in (run.best.W, run.best.b))
     return {"W": W, "b": b, "density": np.float64(density)}
 
 
@@ -354,6 +399,26 @@ def true_until(
     return {"border": at, "below": ends[0]["found"], "above": ends[1]["found"], **weights(rival)}
 
 
+def over_penalties(
+    activations: tm.Activations, n_latents: int, penalties: Sequence[float], starts: int
+) -> dict[str, np.ndarray]:
+    """The lowest dictionary at each penalty, from the largest down: loss [penalty], found [penalty, feature], weights.
+
+    The one before is carried on as long as no search finds a lower one, so that neighbours look alike.
+    """
+    order = np.argsort(penalties)[::-1]
+    steps, model = {}, true_dictionary(activations, n_latents, torch.Generator().manual_seed(0))
+    for k in order:
+        model, objective = model.select([0]), tm.AutoencoderLoss(activations, penalties[k], rows=4 * ROWS, seed=1)
+        loss = tm.minimise(model, objective, iterations=2000, tolerance=1e-10)
+        other_loss, others = lowest(activations, n_latents, penalties[k], starts)
+        if other_loss[0] < (1 - 1e-5) * loss[0]:
+            model, loss = others.select([0]), other_loss[:1]
+        found = tm.read(model, activations).found[0].numpy()
+        steps[k] = {"loss": loss[0].numpy(), "found": found, **{key: v[0].copy() for key, v in weights(model).items()}}
+    return {key: np.stack([steps[k][key] for k in range(len(penalties))]) for key in steps[0]}
+
+
 def ray_dictionary(activations: tm.Activations, n_latents: int, starts: int, rows: int = ROWS) -> dict[str, np.ndarray]:
     """The lowest TopK autoencoder with k = 1 that lowest_rays finds, and the true one, as it is.
 
@@ -371,13 +436,12 @@ def ray_dictionary(activations: tm.Activations, n_latents: int, starts: int, row
     return {"loss": loss.numpy(), "found": found.numpy(), **weights(both)}
 
 
-def pair_cell(density: float, together: float, sizes: Sequence[int], penalty: float, starts: int) -> dict[str, Array]:
-    """Cosines of partners for four features in two pairs, m = 2: the model's own, and those of the dictionaries.
+def partners(features: tm.Features, sizes: Sequence[int], penalty: float, starts: int) -> dict[str, Array]:
+    """Cosines of partners, 0 with 1 and 2 with 3, for four features in m = 2: of the model, and of the dictionaries.
 
     own: mean of cos(W_i, W_partner). read [size]: mean over latents of the cosine with the partner of the latent's
     nearest feature, for each number of latents. found [size]: number of features found. loss: of the model.
     """
-    features = tm.PairedFeatures(4, [[0, 1], [2, 3]], density, together)
     generator = torch.Generator().manual_seed(0)
     best = tm.search(tm.ReLUModel, features, torch.ones(4), 2, starts=starts, generator=generator)
     activations = tm.Activations(best.models.select([0]), features)
