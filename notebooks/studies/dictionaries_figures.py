@@ -59,7 +59,7 @@ def found_map(cells: Mapping[tuple[float, float], int], borders: Mapping[float, 
     density_axis(ax, 1.4 * p.max(), p.min() / 1.4)
     ax.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
     ax.set_ylabel(r"penalty $\lambda$")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, frameon=False)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=7, frameon=False)
     figure.colorbar(dots, ax=ax, ticks=range(6), label="features found of five")
     return figure
 

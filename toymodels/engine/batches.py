@@ -9,6 +9,8 @@ import numpy as np
 from toymodels.engine.compiled import ONE, ZERO, inner, specialised
 from toymodels.engine.draws import STEP, mixed, unit
 
+TWO, LANES = np.uint64(2), np.uint64(16)
+
 
 def _draw(x, seed, first, density):
     """x [feature, row]: u/p where u < p, else 0; u are the numbers of the stream from `first` on, row by row."""
@@ -33,14 +35,17 @@ def _draw_shared(x, seed, first, density, row, by_example, by_batch):
 
 
 def _multiply(W, x, out):
-    """out = W x."""
+    """out = W x, two columns of W at a time: moving out in and out of registers is what takes the time."""
     hidden, n = np.uint64(W.shape[0]), np.uint64(W.shape[1])
-    out[:] = np.float32(0.0)
+    odd = n % TWO
     for a in range(ZERO, hidden):
-        for i in range(ZERO, n):
-            w = W[a, i]
+        for r in range(ZERO, END):
+            out[a, r] = W[a, ZERO] * x[ZERO, r] if odd else np.float32(0.0)
+        for i in range(odd, n, TWO):
+            j = i + ONE
+            w, v = W[a, i], W[a, j]
             for r in range(ZERO, END):
-                out[a, r] += w * x[i, r]
+                out[a, r] += w * x[i, r] + v * x[j, r]
 
 
 def _errors(out, b, x, weight, floor, rows, squares, sums_b):
@@ -63,12 +68,18 @@ def _errors(out, b, x, weight, floor, rows, squares, sums_b):
 
 
 def _add_slopes(h, error, d_h, x, sums_W):
-    """Adds the gradient by W, through the output and through h, to sums_W [hidden, feature, row]."""
+    """Adds the gradient by W, through the output and through h, to sums_W [hidden, feature, lane].
+
+    Row r goes to lane r mod LANES: with a sum for each row of the block, sums_W would not stay in the nearest cache.
+    """
     hidden, n = np.uint64(h.shape[0]), np.uint64(x.shape[0])
     for a in range(ZERO, hidden):
         for i in range(ZERO, n):
-            for r in range(ZERO, END):
-                sums_W[a, i, r] += h[a, r] * error[i, r] + d_h[a, r] * x[i, r]
+            for lane in range(ZERO, LANES):
+                total = sums_W[a, i, lane]
+                for r in range(lane, END, LANES):
+                    total += h[a, r] * error[i, r] + d_h[a, r] * x[i, r]
+                sums_W[a, i, lane] = total
 
 
 def _sampled(theta, gradient, loss, some, p, importance, seeds, start, batch, relu, by_example, by_batch):
@@ -83,7 +94,7 @@ def _sampled(theta, gradient, loss, some, p, importance, seeds, start, batch, re
     x, error = np.empty((n, ROWS), np.float32), np.empty((n, ROWS), np.float32)
     h, d_h = np.empty((hidden, ROWS), np.float32), np.empty((hidden, ROWS), np.float32)
     squares, sums_b = np.empty((n, ROWS), np.float32), np.empty((n, ROWS), np.float32)
-    sums_W = np.empty((hidden, n, ROWS), np.float32)
+    sums_W = np.empty((hidden, n, LANES), np.float32)
     for place in range(len(some)):
         k = some[place]
         squares[:], sums_b[:], sums_W[:] = np.float32(0.0), np.float32(0.0), np.float32(0.0)
