@@ -32,4 +32,5 @@ def loss_per_density(ax: Axes, p: Tensor, permutation: Tensor, lowest: Tensor) -
     ax.loglog(p, permutation / p, "--", color="0.4", label=r"permutation, $\frac{10}{3}p$")
     ax.loglog(p, lowest / p, "o-", ms=3, color="#e66101", label="lowest found")
     ax.set(xlabel="density $p$", ylabel="loss / $p$")
-    ax.legend(loc="upper left", fontsize=7)
+    ax.invert_xaxis()  # dense on the left
+    ax.legend(loc="lower left", fontsize=7)
