@@ -56,11 +56,11 @@ def branch_losses(
     x, y = tested.expand_as(runs).T.flatten(), runs.T.flatten()
     ax.plot(x, y, ".", color="0.55", ms=2.5, zorder=2, label="runs")
     ax.axvline(crossing, color="black", lw=0.7, ls=":", label=f"cross at $r$ = {crossing:.3f}")
-    ax.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 6e-2), ylabel="loss")
+    ax.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 0.2), ylabel="loss")
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
-    ax.set_yticks([0.003, 0.01, 0.03], ["0.003", "0.01", "0.03"])
+    ax.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"])
     ax.minorticks_off()
-    ax.legend(loc="lower right", fontsize=7)
+    ax.legend(loc="upper left", fontsize=7)
 
 
 @dataclass(frozen=True)
