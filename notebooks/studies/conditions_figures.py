@@ -42,7 +42,7 @@ def difference_map(
 
 def _batch_name(batch: int | None) -> str:
     if batch is None:
-        return "exact"
+        return "∞"
     return f"{batch // 1024}k" if batch >= 1024 else str(batch)
 
 
@@ -89,7 +89,7 @@ def difference_maps(
             image = difference_map(ax, np.array(table), rates, batches)
         row[0].set_ylabel(f"{label}\nlearning rate")
     outer_labels(axes, titles, "batch size")
-    bar = figure.colorbar(image, ax=axes, label="batch minus exact, points", shrink=0.7)
+    bar = figure.colorbar(image, ax=axes, label="batch minus exact (∞), in points", shrink=0.7)
     bar.set_ticks([-1, -0.5, 0, 0.5, 1], labels=["-100", "-50", "0", "+50", "+100"])
     return figure
 
