@@ -8,36 +8,25 @@ from studies import conditions
 
 FEATURES = tm.SparseFeatures(5, torch.tensor([0.5, 0.1], dtype=torch.float64))
 IMPORTANCE = 0.9 ** torch.arange(5, dtype=torch.float64)
-TWO = conditions.Tasks(tm.SparseFeatures(2, [0.3, 0.1]), torch.tensor([[1.0, 0.5], [1.0, 1.0]]), 1)
+TWO = {
+    "kind": tm.ReLUModel,
+    "features": tm.SparseFeatures(2, [0.3, 0.1]),
+    "importance": torch.tensor([[1.0, 0.5], [1.0, 1.0]]),
+    "n_hidden": 1,
+}
 
 
-def test_the_best_losses_are_not_above_the_closed_forms():
-    r, p = TWO.importance[:, 1].double(), torch.tensor([0.3, 0.1], dtype=torch.float64)
-    closed = torch.stack(list(tm.theory.canonical_losses(p, r).values())).amin(0)
-    assert (TWO.best_losses(8) <= closed + 1e-9).all()
-
-
-def test_outcomes_are_those_of_the_tasks_wherever_they_are_computed(tmp_path):
-    best = TWO.best_losses(8)
-    settings = {
-        "short": {"steps": 3, "starts": 4, "lr": 0.03},
-        "batch": {"steps": 3, "starts": 4, "lr": 0.03, "batch": 8},
-    }
-    here, there = TWO.outcomes(settings, best, seed=1), TWO.outcomes(settings, best, seed=1, store=tmp_path)
+def test_outcomes_are_the_same_wherever_they_are_computed(tmp_path):
+    best = tm.search(**TWO, starts=8, generator=torch.Generator().manual_seed(20), keep=2).best_loss
+    short = {**TWO, "seed": 1, "steps": 3, "starts": 4, "lr": 0.03}
+    settings = {"short": short, "batch": {**short, "batch": 8}}
+    here, there = (conditions.all_outcomes(settings, best, store) for store in (None, tmp_path))
     for name in settings:
         assert here[name]["basin"].shape == (4, 2)
         assert torch.equal(here[name]["W"], there[name]["W"])
     assert torch.equal(here["short"]["W0"], here["batch"]["W0"])  # one seed, the same starts
-    assert not torch.equal(here["short"]["W0"], TWO.outcomes(settings, best, seed=2)["short"]["W0"])
-
-
-def test_noise_scales_are_medians_task_by_task():
-    first, second = TWO.noise_scales(models=3, examples=50)
-    model = tm.ReLUModel(2, 1, 3, generator=torch.Generator().manual_seed(30))
-    draws = torch.Generator().manual_seed(31)
-    expected = conditions.noise_scale(model, tm.SparseFeatures(2, 0.1), torch.ones(2), 50, draws).median()
-    assert second == pytest.approx(expected.item())
-    assert first != second
+    other = conditions.all_outcomes({"short": {**short, "seed": 2}}, best)
+    assert not torch.equal(here["short"]["W0"], other["short"]["W0"])
 
 
 def test_shares_by_the_signs_of_the_initial_weights():

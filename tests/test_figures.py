@@ -235,11 +235,20 @@ def test_shares_and_price_have_one_axis_of_density_and_the_same_edges():
         assert dotted == [0.4, 0.1]
 
 
-def test_maps_of_settings_have_a_row_for_each_label_and_a_column_for_each_task():
-    tables = [[[0.5, 1.0], [0.0, 0.25]]] * 3
-    figure = conditions_figures.setting_maps({"200 steps": tables}, ["a", "b", "c"], (0.01, 0.1), (16, None))
+def test_maps_of_differences_have_a_row_for_each_label_and_a_column_for_each_task():
+    tables = [[[0.5, 1.0], [0.2, 0.05]]] * 3  # exact gradients, batches of 16
+    figure = conditions_figures.difference_maps({"200 steps": tables}, ["a", "b", "c"], (0.01, 0.1), (None, 16))
     assert [ax.get_title() for ax in figure.axes[:3]] == ["a", "b", "c"]
-    assert [text.get_text() for text in figure.axes[2].texts] == ["50", "100", "0", "25"]
+    assert [text.get_text() for text in figure.axes[2].texts] == ["50", "+50", "20", "-15"]
+
+
+def test_starts_in_the_plane_are_orange_by_their_flag():
+    start, end = torch.tensor([[1.0, 1.0], [-1.0, 1.0]]), torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
+    figure, ax = plt.subplots()
+    conditions_figures.starts_in_plane(ax, start, end, torch.tensor([False, True]))
+    crosses = {line.get_color(): line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "x"}
+    assert crosses == {"C0": [[-1.0, 1.0]], "0.6": [[1.0, 1.0]]}
+    assert figure.axes == [ax]
 
 
 def test_maps_of_what_is_kept(diagram):

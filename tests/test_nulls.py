@@ -39,11 +39,13 @@ def test_networks_to_compare_with():
     torch.testing.assert_close(2 * small.W, large.W)
     torch.testing.assert_close(tm.feature_norms(nulls.unit_norm(5, 2, 30).W), torch.ones(30, 5))
     importance = torch.tensor([1.0, 0.1, 0.1, 0.1])
-    made = nulls.trained(0.1, importance, 1, networks=6, iterations=30)
-    assert list(made) == ["trained, 10 × p", "trained, shuffled", "trained, same task"]
-    kept = {name: tm.represented(model.W) for name, model in made.items()}
-    assert kept["trained, same task"][:, 0].all()
-    assert not kept["trained, shuffled"][:, 0].all()
+    task = tm.SparseFeatures(4, 0.1), importance, 1, 6
+    kept = {}
+    for shuffled, seed in ((False, 7), (True, 6)):
+        g = torch.Generator().manual_seed(seed)
+        kept[shuffled] = tm.represented(nulls.trained_references(*task, g, shuffled, iterations=30).W)
+    assert kept[False][:, 0].all()
+    assert not kept[True][:, 0].all()
 
 
 def test_stacked_copies_do_not_meet():
@@ -51,4 +53,4 @@ def test_stacked_copies_do_not_meet():
     assert W.shape == (6, 15)
     torch.testing.assert_close(W.T @ W, torch.block_diag(*[FIVE.W[0].T @ FIVE.W[0]] * 3))
     with pytest.raises(ValueError, match="iterations"):
-        nulls.trained(0.05, torch.ones(3), 1, networks=2, iterations=-1)
+        nulls.trained_references(tm.SparseFeatures(3, 0.05), torch.ones(3), 1, 2, torch.Generator(), iterations=-1)

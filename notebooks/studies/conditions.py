@@ -1,8 +1,7 @@
-"""Where starts end under other conditions of training: tasks that are trained together, in many settings."""
+"""Where starts end under other conditions of training, in many settings; and the noise of their gradients."""
 
 from collections.abc import Callable, Hashable
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from toymodels import chunks, streams
 from toymodels.checks import count, require
 from toymodels.data import Features
 from toymodels.losses import PopulationLoss, SampledLoss
-from toymodels.minima import minimise, search
-from toymodels.models import ReLUModel, ToyModel
+from toymodels.minima import minimise
+from toymodels.models import ToyModel
 from toymodels.population import TERMS
 from toymodels.training import train
 
@@ -65,14 +64,14 @@ def all_outcomes(
     settings: dict[Hashable, dict],
     best: Float[Tensor, " task"],
     store: str | Path | None = None,
-    executor: Executor | None = None,
 ) -> dict[Hashable, dict[str, Tensor]]:
     """outcomes(**setting) of every setting, name -> setting, under the same names: its arrays as tensors, and two more.
 
     Which starts [start, task] succeed (success: their loss is within 1 % of the best known of the task, see
     training.success_rate) and which are in a basin of the best (basin: settled is). Settings of many steps with exact
     gradients or batches above BIG_BATCH go first, so that no process is left alone with one of them at the end.
-    store and executor: see chunks.run. Raises ValueError as outcomes does.
+    store: a folder in which results are kept, see chunks.run; with one, processes on all cores share the work.
+    Raises ValueError as outcomes does.
     """
 
     def length(name: Hashable) -> int:
@@ -80,8 +79,10 @@ def all_outcomes(
         return settings[name]["steps"] * (batch is None or batch > BIG_BATCH)
 
     names = sorted(settings, key=length, reverse=True)
+    with nullcontext() if store is None else chunks.workers() as pool:
+        outcome = chunks.run(outcomes, [settings[k] for k in names], store, pool)
     results = {}
-    for name, arrays in zip(names, chunks.run(outcomes, [settings[k] for k in names], store, executor), strict=True):
+    for name, arrays in zip(names, outcome, strict=True):
         found = {key: torch.from_numpy(values) for key, values in arrays.items()}
         flags = {"success": found["loss"] <= best * 1.01, "basin": found["settled"] <= best * 1.01}
         results[name] = {**found, **flags}
@@ -114,50 +115,6 @@ def _gradient(objective: Callable[[ToyModel], Tensor], model: ToyModel) -> Float
     """Gradients of an objective by all parameters of each instance, in one row."""
     parts = torch.autograd.grad(objective(model).sum(), list(model.parameters()))
     return torch.cat([part.flatten(1) for part in parts], 1).double()
-
-
-@dataclass(frozen=True)
-class Tasks:
-    """ReLU models of one size on the tasks of features, importance [feature] or [task, feature]."""
-
-    features: Features
-    importance: Tensor
-    n_hidden: int
-
-    def best_losses(self, starts: int) -> Float[Tensor, " task"]:
-        """Lowest exact loss found for each task, of many starts."""
-        where = self.features, self.importance, self.n_hidden
-        return search(ReLUModel, *where, starts, torch.Generator().manual_seed(20), keep=2).best_loss
-
-    def outcomes(
-        self,
-        settings: dict[Hashable, dict],
-        best: Float[Tensor, " task"],
-        seed: int,
-        store: str | Path | None = None,
-    ) -> dict[Hashable, dict[str, Tensor]]:
-        """all_outcomes of settings (steps, starts, lr, batch ...), by their names.
-
-        With a store in single-threaded processes, else in this one.
-        """
-        shared = {"kind": ReLUModel, **vars(self), "seed": seed}
-        settings = {name: shared | chosen for name, chosen in settings.items()}
-        if store is None:
-            return all_outcomes(settings, best)
-        with chunks.workers() as pool:
-            return all_outcomes(settings, best, store, pool)
-
-    def noise_scales(self, models: int, examples: int) -> list[float]:
-        """Gradient noise scale of each task before training, see noise_scale: the median over random models."""
-        scales = []
-        for task in range(self.features.n_instances):
-            weights = self.importance[task] if self.importance.ndim == 2 else self.importance
-            start, draws = (torch.Generator().manual_seed(seed) for seed in (30, 31))
-            model = ReLUModel(self.features.n_features, self.n_hidden, models, generator=start)
-            scales.append(
-                noise_scale(model, self.features.select(torch.tensor([task])), weights, examples, draws).median().item()
-            )
-        return scales
 
 
 def by_signs(W0: Float[Tensor, "start 1 2"], flags: Bool[Tensor, " start"]) -> tuple[float, float]:

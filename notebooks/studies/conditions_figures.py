@@ -1,4 +1,4 @@
-"""Training conditions: maps, shares and lines of success."""
+"""Training conditions: maps, shares and lines of success, and starts in the plane of two weights."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,28 +11,29 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from studies.intervals import share
-from toymodels.plots.base import TEXT_WIDTH, array, fraction_line, panel_row
+from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, fraction_line, panel_row
 
 SHARED = {"sharex": True, "sharey": True, "squeeze": False}  # a grid of panels
 
 
-def setting_map(
-    ax: Axes, values: Tensor | np.ndarray, rates: Sequence[float], batches: Sequence[int | None], good: str = "high"
+def difference_map(
+    ax: Axes, shares: Tensor | np.ndarray, rates: Sequence[float], batches: Sequence[int | None]
 ) -> AxesImage:
-    """Fractions [rate, batch] of starts that succeed (good="high"), or excess losses (good="low"), as per cent.
+    """Shares [rate, batch] of starts that succeed, as per cent: the first batch itself, in black, the others minus it.
 
-    Colours run from 0 to 1, bright is good; grey where a setting was not run (NaN).
+    Orange is more than with the first batch, purple less.
     """
-    table = array(values)
-    ax.set_facecolor("0.93")
-    colours = "viridis" if good == "high" else "viridis_r"
-    image = ax.imshow(table, cmap=colours, vmin=0, vmax=1, aspect="auto", origin="lower", rasterized=True)
+    table = array(shares).copy()
+    table[:, 1:] -= table[:, :1]
+    colours = table.copy()
+    colours[:, 0] = 0
+    image = ax.imshow(colours, cmap=SIGNED, vmin=-1, vmax=1, aspect="auto", origin="lower", rasterized=True)
     for row, column in np.ndindex(*table.shape):
-        value = table[row, column]
-        if not np.isnan(value):
-            dark = (value < 0.6) == (good == "high")
-            text = f"{100 * value:.0f}" if value < 9.995 else "∞" if np.isinf(value) else ">1k"
-            ax.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+        value = round(100 * table[row, column])
+        text = f"{value}" if column == 0 else f"{value:+d}" if value else "0"
+        dark = abs(colours[row, column]) > 0.55
+        ax.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+    ax.axvline(0.5, color="black", lw=0.8)
     ax.set_xticks(range(len(batches)), [_batch_name(batch) for batch in batches])
     ax.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
     ax.tick_params(length=0)
@@ -77,18 +78,19 @@ def success_by_rate(ax: Axes, flags: dict[str, dict[int, dict[float, Tensor]]], 
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize=7)
 
 
-def setting_maps(
+def difference_maps(
     rows: dict[str, Sequence], titles: Iterable[str], rates: Sequence[float], batches: Sequence[int | None]
 ) -> Figure:
-    """A setting_map for each task of each row: shares [task, rate, batch] of starts by the label of the row."""
+    """A difference_map for each task of each row: shares [task, rate, batch] of starts by the label of the row."""
     titles = list(titles)
-    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 5.4), **SHARED)
+    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 3.4), **SHARED)
     for row, (label, tables) in zip(axes, rows.items(), strict=True):
         for ax, table in zip(row, tables, strict=True):
-            image = setting_map(ax, np.array(table), rates, batches)
-        row[0].set_ylabel(f"{label}\nlearning rate", fontsize=7.5)
-    outer_labels(axes, titles, "batch size", fontsize=8)
-    figure.colorbar(image, ax=axes, label="share of starts (numbers: %)", shrink=0.6)
+            image = difference_map(ax, np.array(table), rates, batches)
+        row[0].set_ylabel(f"{label}\nlearning rate")
+    outer_labels(axes, titles, "batch size")
+    bar = figure.colorbar(image, ax=axes, label="batch minus exact (∞), in points", shrink=0.7)
+    bar.set_ticks([-1, -0.5, 0, 0.5, 1], labels=["-100", "-50", "0", "+50", "+100"])
     return figure
 
 
@@ -100,7 +102,7 @@ def steps_figure(rows: dict[float, Sequence[dict]], titles: Iterable[str], steps
         for ax, flags in zip(row, tasks, strict=True):
             success_by_steps(ax, steps, flags)
         row[0].set_ylabel(f"rate {rate:g}\nsuccess")
-    outer_labels(axes, titles, "steps", fontsize=8)
+    outer_labels(axes, titles, "steps")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
@@ -114,9 +116,21 @@ def rates_figure(panels: Sequence[dict], colours: Sequence[Sequence[int]]) -> Fi
     return figure
 
 
-def outer_labels(axes: np.ndarray, titles: Sequence[str], below: str, **look: object) -> None:
-    """A grid of panels [row, column] that share axes: titles above its columns, in this look, one name below each."""
+def outer_labels(axes: np.ndarray, titles: Sequence[str], below: str) -> None:
+    """A grid of panels [row, column] that share axes: titles above its columns, one name below each."""
     for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, **look)
+        ax.set_title(title, fontsize=7.5)
     for ax in axes[-1]:
         ax.set_xlabel(below)
+
+
+def starts_in_plane(ax: Axes, start: Tensor, end: Tensor, flags: Tensor) -> None:
+    """Two weights [start, 2] of each start before and after training: a line from one to a dot, orange by its flag."""
+    for begin, finish, flag in zip(array(start), array(end), array(flags), strict=True):
+        ax.plot(*np.stack([begin, finish]).T, color="C0" if flag else "0.6", lw=0.4, zorder=2 if flag else 1)
+    ax.plot(*array(start[flags]).T, "x", color="C0", ms=3.5, mew=0.8)
+    ax.plot(*array(start[~flags]).T, "x", color="0.6", ms=3.5, mew=0.8)
+    ax.plot(*array(end).T, "o", color="black", ms=2.5)
+    ax.axhline(0, color="0.85", lw=0.6, zorder=0)
+    ax.axvline(0, color="0.85", lw=0.6, zorder=0)
+    ax.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1], xlabel="$w_1$")

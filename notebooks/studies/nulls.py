@@ -67,22 +67,6 @@ def unit_norm(n_features: int, n_hidden: int, networks: int) -> ReLUModel:
     return random_directions(n_features, n_hidden, networks, torch.Generator().manual_seed(9))
 
 
-def trained(
-    density: float, importance: Shaped[Tensor, " feature"], n_hidden: int, networks: int, iterations: int
-) -> dict[str, ReLUModel]:
-    """Three kinds of trained networks, by name, each minimised from one start, see trained_references.
-
-    On ten times the density; at this density, with importances shuffled anew for each network; on exactly this task.
-    """
-    kinds = {"10 × p": (10 * density, False, 5), "shuffled": (density, True, 6), "same task": (density, False, 7)}
-    made = {}
-    for name, (p, shuffled, seed) in kinds.items():
-        settings = {"iterations": iterations, "tolerance": 1e-4, "terms": 0 if p < 0.02 else 4}
-        task = SparseFeatures(len(importance), p), importance, n_hidden, networks, torch.Generator().manual_seed(seed)
-        made[f"trained, {name}"] = trained_references(*task, shuffled, **settings)
-    return made
-
-
 def stacked(model: ReLUModel, copies: int) -> ReLUModel:
     """One model of `copies` copies of the first instance, side by side in dimensions of their own."""
     return ReLUModel.from_weights(torch.block_diag(*[model.W[0]] * copies), model.b[0].repeat(copies))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
@@ -49,16 +50,22 @@ def declared_key(figure: Figure) -> Legend:
 
 
 def p_value_strips(ax: Axes, groups: dict[str, Tensor], level: float) -> None:
-    """p-values [feature] of each group as dots above its name, dark for the first (most important) feature."""
+    """p-values [feature] of each group as dots above its name, dark for the first (most important) feature.
+
+    Above them the number of features below the level, each on its own.
+    """
     for place, values in enumerate(map(array, groups.values())):
         spread = place + np.linspace(-0.28, 0.28, len(values))
+        passed = np.sum(values < level)
+        ax.text(place, 1.6, f"{passed} of {len(values)} stand out", ha="center", va="bottom", fontsize=7)
         ax.scatter(
             spread, values, s=9, c=np.arange(len(values)), cmap="Blues_r", vmax=1.5 * len(values), edgecolor="none"
         )
         ax.plot([place - 0.32, place + 0.32], [np.median(values)] * 2, color="C1", lw=1.2)
     ax.axhline(level, color="0.5", lw=0.7, ls=(0, (4, 2)))
     ax.set(yscale="log", ylim=(7e-4, 1.4), xlim=(-0.6, len(groups) - 0.4))
-    ax.set_xticks(range(len(groups)), list(groups), rotation=35, ha="right")
+    ax.tick_params(axis="x", length=0)
+    ax.set_xticks(range(len(groups)), list(groups))
 
 
 def p_value_band(
@@ -84,10 +91,11 @@ def p_value_bands(ax: Axes, groups: dict[str, dict[float, Tensor]], level: float
 def p_value_table(ax: Axes, values: Tensor, rows: Sequence[float], densities: Tensor) -> AxesImage:
     """p-values [row, density] as numbers, darker for smaller ones; rows: values of ε."""
     table = array(values)
-    image = ax.imshow(-np.log10(table), cmap="Blues", vmin=0, vmax=4, aspect="auto", rasterized=True)
+    image = ax.imshow(-np.log10(table), cmap="Blues", vmin=0, vmax=3.5, aspect="auto", rasterized=True)
     for row, column in np.ndindex(*table.shape):
         text = "1" if table[row, column] > 0.995 else f"{table[row, column]:.3f}".removeprefix("0")
-        ax.text(column, row, text, ha="center", va="center", fontsize=7)
+        dark = table[row, column] < 0.003
+        ax.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
     ax.set_xticks(range(len(densities)), [f"{p:g}" for p in densities.tolist()])
     ax.set_yticks(range(len(rows)), [f"{value:g}" for value in rows])
     ax.tick_params(length=0)
@@ -111,8 +119,13 @@ def nulls(panels: dict[str, dict[str, Tensor]], level: float) -> Figure:
     figure, axes = panel_row(len(panels), 2.5)
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         p_value_strips(ax, values, level)
-        ax.set_title(title)
-    axes[0].set_ylabel("p-value of each feature")
+        ax.set_title(title, pad=14)
+    axes[0].set_ylabel("p-value of each kept feature")
+    dots = {"important": plt.get_cmap("Blues_r")(0.0), "less important": plt.get_cmap("Blues_r")(0.6)}
+    handles = [Line2D([], [], color=c, ls="", marker="o", label=f"{name} feature") for name, c in dots.items()]
+    handles += [Line2D([], [], color="C1", label="median")]
+    handles += [Line2D([], [], color="0.5", lw=0.7, ls=(0, (4, 2)), label=f"level {level:g}")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -132,9 +145,11 @@ def tolerances(tables: dict[str, Tensor], rows: Sequence[float], densities: Tens
     """A p_value_table [tolerance, density] for each title."""
     figure, axes = panel_row(len(tables), 1.9)
     for ax, (title, values) in zip(axes, tables.items(), strict=True):
-        p_value_table(ax, values, rows, densities)
+        image = p_value_table(ax, values, rows, densities)
         ax.set(title=title, xlabel="density $p$")
     axes[0].set_ylabel(r"tolerance $\varepsilon$")
+    bar = figure.colorbar(image, ax=axes, label="median p-value")
+    bar.set_ticks([0, 1, 2, 3], labels=["1", "0.1", "0.01", "0.001"])
     return figure
 
 
