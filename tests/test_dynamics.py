@@ -53,17 +53,6 @@ def test_named_settings_are_learnt_with_each_of_their_seeds():
     assert np.array_equal(runs[2].W[:, 2:].numpy(), alone["W"])
 
 
-def test_settings_by_size_are_those_of_four_features_a_dimension():
-    settings = dynamics.by_size({2: (3, 1), 4: (1, 2)}, 0.4, range(1, 3), 0.1)
-    assert list(settings) == [4, 2]  # the longest first
-    assert [list(seeds) for _, seeds in settings.values()] == [[100, 101], [100]]
-    setting = settings[4][0]
-    assert (setting["features"].n_features, setting["n_hidden"], setting["number"]) == (16, 4, 1)
-    runs = dynamics.learn_all(settings)
-    assert runs[4].W.shape == (2, 2, 4, 16)
-    assert runs[2].W.shape == (2, 3, 2, 8)
-
-
 def test_an_instance_of_a_trajectory():
     run = dynamics.joined([dynamics.learn(FEATURES, 2, 3, 0, [1, 2], 0.1)])
     one = run.instance(2)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toymodels import chunks
 from toymodels.checks import count, in_range, positive, require
-from toymodels.data import Features, SparseFeatures
+from toymodels.data import Features
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.metrics import dimensionality, feature_norms
 from toymodels.minima import minimise
@@ -126,22 +126,6 @@ def learn_all(
     tasks = [{**setting, "seed": seed} for setting, seeds in settings.values() for seed in seeds]
     results = iter(chunks.run(learn, tasks, executor=executor))
     return {name: joined([next(results) for _ in seeds]) for name, (_, seeds) in settings.items()}
-
-
-def by_size(
-    sizes: dict[int, tuple[int, int]], density: float, at: Iterable[int], lr: float, first_seed: int = 100
-) -> dict[str | int, tuple[dict, Sequence[int]]]:
-    """Settings for learn_all by the number m of hidden dimensions, with n = 4m features, the largest first.
-
-    sizes: m -> (runs a seed, seeds); the seeds count from first_seed.
-    """
-    seeds = {m: range(first_seed, first_seed + parts) for m, (_, parts) in sizes.items()}
-    common = {"at": list(at), "lr": lr}
-    grown = {
-        m: {"features": SparseFeatures(4 * m, density), "n_hidden": m, "number": number, **common}
-        for m, (number, _) in sizes.items()
-    }
-    return {m: (grown[m], seeds[m]) for m in sorted(sizes, reverse=True)}
 
 
 def kicked(run: Trajectory, record: Int[Tensor, " instance"], size: float, seed: int) -> dict[str, np.ndarray]:

@@ -29,7 +29,8 @@ def local_bases(found: LocalBases, shown: Sequence[float]) -> Figure:
 def loss_per_density(ax: Axes, p: Tensor, permutation: Tensor, lowest: Tensor) -> None:
     """Losses of two sets of ten in ten dimensions, divided by the density, over it: of (I, -I), dashed, and the lowest
     found. With a legend."""
-    ax.loglog(p, permutation / p, "--", color="0.4", label=r"permutation, $\frac{10}{3}p$")
+    ax.loglog(p, permutation / p, "--", color="0.4", label="$(I, -I)$: $10p/3$")
     ax.loglog(p, lowest / p, "o-", ms=3, color="#e66101", label="lowest found")
     ax.set(xlabel="density $p$", ylabel="loss / $p$")
-    ax.legend(loc="upper left", fontsize=7)
+    ax.invert_xaxis()  # dense on the left
+    ax.legend(loc="lower left", fontsize=7)

@@ -1,5 +1,5 @@
-"""Two sets of three correlated features in three dimensions (paper, section 5): from the minima under a symmetry that
-training passes to the octahedron, where that is the optimum, and how often it is found.
+"""Two sets of three correlated features in three dimensions (paper, section 5): which branch training takes to the
+octahedron, where that is the optimum, and how often it is found.
 
 A set is on or off as one, with chance p; importances are 1. The octahedron pairs each feature with an antipode in the
 other set. Losses called loss / p are divided by the density, which takes most of it out of them.
@@ -29,13 +29,11 @@ from toymodels.data import CorrelatedFeatures, Number
 from toymodels.losses import PopulationLoss
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel
-from toymodels.population import population_loss
 from toymodels.training import train
 
 SETS = [[0, 1, 2], [3, 4, 5]]
 ONES = torch.ones(6)
 OCTAHEDRON = torch.cat([torch.eye(3), -torch.eye(3)], 1).double()  # W [3, 6]
-EQUAL = {"C": [0, 0, 2, 3, 3, 5], "D": [0, 1, 2, 3, 4, 5]}  # by regime: which feature each one equals
 LONG = 5.0  # ‖W‖² above which a frame that is no octahedron counts as twisted, not as closed
 Shapes = tuple[Float[Tensor, "shape 3 6"], Float[Tensor, "shape 6"]]  # W and b of solutions to be followed in density
 
@@ -43,47 +41,6 @@ Shapes = tuple[Float[Tensor, "shape 3 6"], Float[Tensor, "shape 6"]]  # W and b 
 def features(density: Number) -> CorrelatedFeatures:
     """The two sets, with one density or several [instance]."""
     return CorrelatedFeatures(6, SETS, density)
-
-
-def closed_forms(density: float) -> dict[str, tuple[ReLUModel, float]]:
-    """States with a loss in closed form, by name: the model and that loss.
-
-    merged: each set along its principal direction, p/3 (the variance within the sets). octahedron: p², as only both
-    sets together cost. nothing: W = 0 and the best bias, 2p - 3p²/2.
-    """
-    W = torch.zeros(1, 3, 6, dtype=torch.float64)
-    W[0, 0, :3] = W[0, 1, 3:] = 3**-0.5
-    bias = torch.full((1, 6), density / 2, dtype=torch.float64)
-    return {
-        "merged": (ReLUModel.from_weights(W, 0 * bias), density / 3),
-        "octahedron": (ReLUModel.from_weights(OCTAHEDRON[None], 0 * bias), density**2),
-        "nothing": (ReLUModel.from_weights(0 * W, bias), 2 * density - 1.5 * density**2),
-    }
-
-
-def closed_form_errors(densities: Iterable[float]) -> dict[str, float]:
-    """By state of closed_forms: how far its exact loss is from the closed form, relative, at the worst density."""
-    worst: dict[str, float] = {}
-    for density in densities:
-        for name, (model, closed) in closed_forms(density).items():
-            loss = population_loss(model, features(density), ONES).item()
-            worst[name] = max(worst.get(name, 0.0), abs(loss / closed - 1))
-    return worst
-
-
-def symmetric_minima(density: float, starts: int, seed: int) -> dict[str, float]:
-    """Lowest loss / p that random starts reach under each symmetry of EQUAL, which exact gradients keep.
-
-    C: two features of each set are equal. D: none. (With all three, the minimum is the state "merged" of closed_forms.)
-    Raises ValueError as minimise does.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    W = 0.5 * torch.randn(count("starts", starts), 3, 6, generator=generator, dtype=torch.float64)
-    lowest = {}
-    for name, equal in EQUAL.items():
-        models = ReLUModel.from_weights(W[:, :, equal], torch.zeros(len(W), 6).double())
-        lowest[name] = minimise(models, features(density), ONES, tolerance=1e-10).min().item() / density
-    return lowest
 
 
 def pairs_below(

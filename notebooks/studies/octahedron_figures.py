@@ -89,8 +89,8 @@ def optimum_by_density(ax: Axes, density: Tensor, lines: Mapping[str, Tensor], u
         low = np.where(array(loss) < 0.3, array(loss), np.nan)
         ax.plot(array(density), low, "-", color=f"C{k}", label=form)
     ax.axvline(until, color="0.7", lw=0.6)
-    ax.set(xlabel="density $p = 1 - S$", ylabel="loss / $p$", xlim=(0.14, 0.25), ylim=(0.135, 0.25))
-    ax.legend(loc="lower right")
+    ax.set(xlabel="density $p = 1 - S$", ylabel="loss / $p$", xlim=(0.25, 0.14), ylim=(0.135, 0.25))
+    ax.legend(loc="lower left")
 
 
 def octahedra_by_density(ax: Axes, shares: Mapping[str, Mapping[float, Share]], until: float) -> None:
@@ -104,7 +104,8 @@ def octahedra_by_density(ax: Axes, shares: Mapping[str, Mapping[float, Share]], 
     ax.set(xlabel="density $p = 1 - S$", ylabel="starts that end as octahedron")
     ax.set(xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
     ax.axvline(until, color="0.7", lw=0.6)
-    ax.legend(loc="lower left")
+    ax.invert_xaxis()  # dense on the left
+    ax.legend(loc="lower right")
 
 
 def optimum_and_basin(

@@ -1,132 +1,29 @@
 """Polygons of features in the plane (paper, section 4): five features one of which is perturbed, between a pentagon and
 two digons; six features, between a hexagon and a pentagon."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from studies.descents import descend
-from studies.geometry import polygon
-from studies.intervals import half_way, nearest
-from studies.transitions import follow_outward, transitions
-from toymodels.branches import Branch, Setting, crossing, relax
-from toymodels.checks import require
+from studies.intervals import half_way
+from studies.transitions import transitions
+from toymodels.branches import Branch, Setting
 from toymodels.data import SparseFeatures
 from toymodels.metrics import cosines, feature_norms, represented
 from toymodels.minima import search
 from toymodels.models import ReLUModel
-from toymodels.training import Restarts, success_rate
-
-DENSITY = 0.05  # of the features that are not perturbed
-
-
-def by_density(r: Float64[Tensor, " setting"], n_features: int = 5) -> Setting:
-    """Feature 0 has r times the density of the others, DENSITY; importance 1."""
-    density = torch.full((len(r), n_features), DENSITY, dtype=torch.float64)
-    density[:, 0] *= r
-    return SparseFeatures(n_features, density), torch.ones(n_features)
-
-
-def by_importance(r: Float64[Tensor, " setting"], n_features: int = 5) -> Setting:
-    """Feature 0 has r times the importance of the others, 1; all have density DENSITY."""
-    importance = torch.ones(len(r), n_features, dtype=torch.float64)
-    importance[:, 0] = r
-    return SparseFeatures(n_features, torch.full((len(r),), DENSITY, dtype=torch.float64)), importance
-
-
-KINDS = {"density": by_density, "importance": by_importance}  # in which feature 0 is perturbed
+from toymodels.training import success_rate
 
 
 def alike(p: Float64[Tensor, " setting"], n_features: int = 6) -> Setting:
     """Independent features of density p and importance 1."""
     return SparseFeatures(n_features, p), torch.ones(n_features)
-
-
-def pentagon() -> ReLUModel:
-    """One instance near the minimum of five equal features of density DENSITY: the regular pentagon."""
-    return ReLUModel.from_weights(polygon(5), torch.full((5,), -0.05).double())
-
-
-def two_digons() -> ReLUModel:
-    """One instance of two antipodal pairs, features 1 and 2, 3 and 4; feature 0 is dropped, its output the mean."""
-    W = torch.tensor([[0, 1, -1, 0, 0], [0, 0, 0, 1, -1]], dtype=torch.float64)
-    return ReLUModel.from_weights(W, torch.tensor([DENSITY / 2, 0, 0, 0, 0]).double())
-
-
-def two_digons_loss(r: Float64[Tensor, " setting"]) -> Float64[Tensor, " setting"]:
-    """Closed form of the loss of two_digons by_density(r): two pairs, and feature 0 as its mean (see theory)."""
-    return 2 * DENSITY**2 / 3 + DENSITY * r / 3 - (DENSITY * r) ** 2 / 4
-
-
-def ratios(points: int) -> Float64[Tensor, " ratio"]:
-    """Ratios r from 0.1 to 10, equally far apart in log r, so many on either side of r = 1 in the middle."""
-    down, up = (torch.logspace(0, end, points + 1, dtype=torch.float64) for end in (-1, 1))
-    return torch.cat([down.flip(0)[:-1], up])
-
-
-@dataclass(frozen=True)
-class Perturbation:
-    """The pentagon and the two digons of features 1 to 4 while feature 0 changes, see perturb.
-
-    r [ratio]. at: features and importance at some ratios. branches: "pentagon" and "digons", each of one line.
-    """
-
-    r: Float64[Tensor, " ratio"]
-    at: Callable[[Tensor], Setting]
-    branches: dict[str, Branch]
-
-    @property
-    def pentagon(self) -> Branch:
-        return self.branches["pentagon"]
-
-    @property
-    def digons(self) -> Branch:
-        return self.branches["digons"]
-
-    @property
-    def until(self) -> float:
-        """Lowest of r at which the pentagon is a minimum."""
-        return self.r[self.pentagon.alive[:, 0]][0].item()
-
-    def crossing(self, terms: int = 512, inside: float = 0.4) -> float:
-        """r at which both cost the same, between the first ratio and the one nearest to inside, where the pentagon is
-        the lower one."""
-        k = nearest(self.r, inside)
-        ends = self.digons.models(0), self.pentagon.models(k), self.at, self.r[[0]], self.r[[k]]
-        return crossing(*ends, terms=terms)[0].item()
-
-    def lowest(self, r: Float64[Tensor, " some"]) -> Float64[Tensor, " some"]:
-        """The lower loss of the two, linear in log r between the ratios."""
-        losses = [branch.loss[:, 0].nan_to_num(torch.inf) for branch in self.branches.values()]
-        lower = torch.stack(losses).min(0).values
-        return torch.from_numpy(np.interp(np.log(r.numpy()), np.log(self.r.numpy()), lower.numpy()))
-
-    def angles(self, r: Sequence[float]) -> list[float]:
-        """nearest_angle of feature 0 of the pentagon, at the ratio nearest to each of r."""
-        return [nearest_angle(self.pentagon.W[nearest(self.r, value), 0]) for value in r]
-
-    def digons_gap(self) -> float:
-        """Largest relative deviation of the loss of the digons from two_digons_loss, by density at r < 1."""
-        below = self.r < 1
-        return (self.digons.loss[below, 0] / two_digons_loss(self.r[below]) - 1).abs().max().item()
-
-
-def perturb(at: Callable[[Tensor], Setting], r: Float64[Tensor, " ratio"], terms: int = 128) -> Perturbation:
-    """Follow the pentagon and the two digons from r = 1, the middle of r, to both ends.
-
-    at: by_density or by_importance. terms: see minimise. Raises ValueError as relax does.
-    """
-    starts = {"pentagon": pentagon(), "digons": two_digons()}
-    middle = len(r) // 2
-    found = {name: follow_outward(model, at, r, middle, terms=terms) for name, model in starts.items()}
-    return Perturbation(r, at, found)
 
 
 def ends_as(
@@ -147,75 +44,6 @@ def half_pentagons(W: Float[Tensor, "start ratio hidden 5"], r: Float64[Tensor, 
     linear in log r between the ratios."""
     pentagons, digons = ends_as(W)
     return half_way(pentagons / (pentagons + digons).clamp(min=1e-9), r, log=True)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The two branches of a Perturbation and where random starts end, see compare. Places are ratios r.
-
-    line: the Perturbation. r, loss: ratios of the starts by L-BFGS, and where these end. crossing, until: of the line.
-    series: change of crossing from 128 to 512 terms. half, half_adam: half_pentagons of the starts by L-BFGS and by
-    Adam. circle, step: circle_correlation and largest_step of the pentagon. undercut: largest fraction by which a start
-    by L-BFGS lies below the lower branch. higher: largest share of these starts that ends in the higher of the two, at
-    ratios below 0.8 crossing and at ratios above 1.2 crossing; 0 if there is none.
-    """
-
-    line: Perturbation
-    r: Float64[Tensor, " some"]
-    loss: Float64[Tensor, "start some"]
-    crossing: float
-    series: float
-    until: float
-    half: float
-    half_adam: float
-    circle: float
-    step: float
-    undercut: float
-    higher: tuple[float, float]
-
-    @property
-    def outlives(self) -> float:
-        """The lowest r of the pentagon as a fraction of the r down to which it is the lower of the two."""
-        return self.until / self.crossing
-
-
-def weights(lines: dict[str, Perturbation]) -> dict[str, Float64[Tensor, "ratio hidden feature"]]:
-    """W along the branches of each kind of perturbation, by names such as W_density_pentagon."""
-    every = ((kind, *branch) for kind, found in lines.items() for branch in found.branches.items())
-    return {f"W_{kind}_{name}": branch.W[:, 0] for kind, name, branch in every}
-
-
-def compare(
-    found: Perturbation, r: Float64[Tensor, " some"], starts: int, generator: torch.Generator, adam: Restarts
-) -> Comparison:
-    """Where the two branches cross and where random starts at the ratios r change sides.
-
-    starts: by L-BFGS, from the generator. adam: others, by Adam, at the same ratios.
-    """
-    exact = descend(ReLUModel, *found.at(r), 2, starts, generator, tolerance=1e-8, terms=64)
-    border = found.crossing()
-    pentagons, digons = ends_as(exact.W)
-    higher = torch.where(r < 0.8 * border, pentagons, 0).max(), torch.where(r > 1.2 * border, digons, 0).max()
-    return Comparison(
-        line=found,
-        r=r,
-        loss=exact.loss,
-        crossing=border,
-        series=abs(found.crossing(terms=128) - border),
-        until=found.until,
-        half=half_pentagons(exact.W, r),
-        half_adam=half_pentagons(adam.W, r),
-        circle=float(circle_correlation(found.pentagon)),
-        step=found.pentagon.largest_step(),
-        undercut=(1 - exact.best_loss / found.lowest(r)).max().item(),
-        higher=(higher[0].item(), higher[1].item()),
-    )
-
-
-def success(n_features: int, n_hidden: int, starts: int, generator: torch.Generator) -> float:
-    """Share of the random starts for equal features of density DENSITY that end within 1 % of the lowest loss."""
-    found = descend(ReLUModel, SparseFeatures(n_features, DENSITY), torch.ones(n_features), n_hidden, starts, generator)
-    return success_rate(found.loss).item()
 
 
 def nearest_angle(W: Float[Tensor, "hidden feature"], feature: int = 0) -> float:
@@ -263,25 +91,6 @@ def circle_correlation(branch: Branch) -> float:
     return spearmanr(distance.flatten(), positive.flatten()).statistic
 
 
-def hexagon_border(low: float, high: float, terms: int = 512) -> tuple[float, ReLUModel, ReLUModel]:
-    """Density of six equal features at which a hexagon costs as much as a pentagon without the sixth, and both there.
-
-    low: where the hexagon is a minimum and the lower one; high: where the pentagon is. terms: of the crossing.
-    Raises ValueError if what is there is not a regular hexagon and a pentagon without the sixth.
-    """
-    hexagon = ReLUModel.from_weights(1.2 * polygon(6), torch.full((6,), -0.2).double())
-    W = torch.cat([polygon(5), torch.zeros(2, 1)], 1)
-    five = ReLUModel.from_weights(W, torch.tensor([-0.1] * 5 + [0.04]).double())
-    ends = [torch.tensor([p]).double() for p in (low, high)]
-    for model, p in zip((hexagon, five), ends, strict=True):
-        relax(model, *alike(p), terms=128)
-    border, *there = crossing(hexagon, five, alike, *ends, terms=terms)
-    six, five = (feature_norms(model.W.detach())[0] for model in there)
-    require(bool(six.std() < 1e-3), "norms of the hexagon", six.tolist(), "six equal ones")
-    require(int((five < 1e-3).sum()) == 1, "norms of the pentagon", five.tolist(), "five, and one that is 0")
-    return border.item(), *there
-
-
 def hexagons(
     p: Float64[Tensor, " setting"],
     starts: int,
@@ -306,13 +115,17 @@ def hexagons(
 
 
 def norms_and_snaps(
-    r: Float64[Tensor, " ratio"], n_features: int, n_hidden: int, starts: int, generator: torch.Generator, rounds: int
+    r: Float64[Tensor, " ratio"],
+    at: Callable[[Tensor], Setting],
+    n_hidden: int,
+    starts: int,
+    generator: torch.Generator,
+    rounds: int,
 ) -> tuple[Float64[Tensor, " ratio"], list[float]]:
-    """‖W_0‖ of the lowest minima by_density(r), and the r at which a feature comes or goes: a norm jumps by over 1/2.
+    """‖W_0‖ of the lowest minima at(r), and the r at which a feature comes or goes: a norm jumps by over 1/2.
 
     The lowest by minima.search, the jumps by transitions.transitions. Raises ValueError as these do.
     """
-    at = partial(by_density, n_features=n_features)
     best = search(ReLUModel, *at(r), n_hidden, starts, generator, rounds=rounds).best
     jumps = [change.x for change in transitions(best, r, at, terms=64) if change.jump > 0.5]
     return feature_norms(best.W.detach())[:, 0], jumps

@@ -1,6 +1,7 @@
 """Panels of one feature perturbed: solutions along a branch, their losses, and the norm of that feature."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +14,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from studies.polygons import Comparison, Perturbation
 from studies.sets_figures import plane, pointing_up
 from toymodels.branches import Branch
 from toymodels.plots.base import TEXT_WIDTH
@@ -56,38 +56,45 @@ def branch_losses(
     x, y = tested.expand_as(runs).T.flatten(), runs.T.flatten()
     ax.plot(x, y, ".", color="0.55", ms=2.5, zorder=2, label="runs")
     ax.axvline(crossing, color="black", lw=0.7, ls=":", label=f"cross at $r$ = {crossing:.3f}")
-    ax.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 6e-2), ylabel="loss")
+    ax.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 0.2), ylabel="loss")
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
-    ax.set_yticks([0.003, 0.01, 0.03], ["0.003", "0.01", "0.03"])
+    ax.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"])
     ax.minorticks_off()
-    ax.legend(loc="lower right", fontsize=7)
+    ax.legend(loc="upper left", fontsize=7)
 
 
-def perturbation_row(
-    axes: np.ndarray, found: Perturbation, kind: str, tested: Tensor, runs: Tensor, every: int = 1
-) -> None:
+@dataclass(frozen=True)
+class Lines:
+    """One kind of perturbation: the branches over r by the names of BRANCH_COLOURS, where they cross, and losses of
+    single runs [start, ratio] at the ratios that were tested."""
+
+    r: Tensor
+    branches: dict[str, Branch]
+    crossing: float
+    tested: Tensor
+    runs: Tensor
+
+
+def perturbation_row(axes: np.ndarray, lines: Lines, kind: str, every: int = 1) -> None:
     """Three panels for one kind of perturbation, "density" say: both solutions along r, and their losses with those of
     single runs, see branch_losses. every: of the ratios."""
     left, middle, right = axes
-    solutions(left, found.digons, found.r, up=1, every=every)
-    solutions(middle, found.pentagon, found.r, up=0, every=every)
+    solutions(left, lines.branches["digons"], lines.r, up=1, every=every)
+    solutions(middle, lines.branches["pentagon"], lines.r, up=0, every=every)
     left.set_title(f"two digons, {kind}", fontsize=8)
     middle.set_title(f"pentagon, {kind}", fontsize=8)
     left.annotate("feature 0", (0, -0.1), ha="center", va="top", fontsize=7)
     middle.annotate("feature 0", (0, 1.22), ha="center", va="bottom", fontsize=7)
-    branch_losses(right, found.r, found.branches, found.crossing(), tested, runs)
+    branch_losses(right, lines.r, lines.branches, lines.crossing, lines.tested, lines.runs)
     right.set_xlabel(f"relative {kind} $r$ of feature 0")
 
 
-def perturbations(found: dict[str, Comparison], every: int = 1, starts: int = 40) -> Figure:
-    """A row for each kind of perturbation, see perturbation_row, with so many of the starts, and the key of the ratios.
-
-    every: of the ratios of the lines.
-    """
+def perturbations(lines: dict[str, Lines], every: int = 1) -> Figure:
+    """A row for each kind of perturbation, see perturbation_row, and the key of the ratios."""
     size = {"figsize": (TEXT_WIDTH, 4.0), "width_ratios": [1, 1, 1.6]}
-    figure, axes = plt.subplots(len(found), 3, squeeze=False, layout="constrained", **size)
-    for row, (kind, ends) in zip(axes, found.items(), strict=True):
-        perturbation_row(row, ends.line, kind, ends.r, ends.loss[:starts], every=every)
+    figure, axes = plt.subplots(len(lines), 3, squeeze=False, layout="constrained", **size)
+    for row, (kind, one) in zip(axes, lines.items(), strict=True):
+        perturbation_row(row, one, kind, every=every)
     ratio_key(figure, figure.axes[:-1])
     return figure
 

@@ -142,12 +142,13 @@ def partner_most_opposite(W: Float[Tensor, "*instance hidden feature"], pairs: l
 class PairMinima:
     """The different minima that random starts find for one law of the data, lowest first, see pair_minima.
 
-    W [minimum, hidden, feature]. share: of the starts that end there. loss [minimum]: divided by the density.
-    cosines [minimum, pair]: see pair_cosines. opposite: see partner_most_opposite, antipodal: antipodal_share of all
-    starts, beyond 0.99.
+    W [minimum, hidden, feature], b [minimum, feature]. share: of the starts that end there. loss [minimum]: divided by
+    the density. cosines [minimum, pair]: see pair_cosines. opposite: see partner_most_opposite, antipodal:
+    antipodal_share of all starts, beyond 0.99.
     """
 
     W: Float64[Tensor, "minimum hidden feature"]
+    b: Float64[Tensor, "minimum feature"]
     share: list[float]
     loss: Float64[Tensor, " minimum"]
     cosines: Float64[Tensor, "minimum pair"]
@@ -172,9 +173,11 @@ def pair_minima(
     found = descend(ReLUModel, features, torch.ones(features.n_features), n_hidden, starts, generator)
     p = features.density[0, 0].item()
     first, share = distinct(found.loss[:, 0] + 1e-3 * p, 1e-3)
-    W = found.models.W.detach()
+    W, b = found.models.W.detach(), found.models.b.detach()
     opposite, antipodal = partner_most_opposite(W, pairs), antipodal_share(W, pairs, beyond=0.99).item()
-    return PairMinima(W[first], share, found.loss[first, 0] / p, pair_cosines(W[first], pairs), opposite, antipodal)
+    return PairMinima(
+        W[first], b[first], share, found.loss[first, 0] / p, pair_cosines(W[first], pairs), opposite, antipodal
+    )
 
 
 def against_pca(

@@ -86,7 +86,7 @@ def minima_rows(seen: Sequence[PairMinima], names: Sequence[str]) -> Figure:
 
 
 def arrangement_panel(ax: Axes, labels: Tensor) -> None:
-    """labels [p, c] of sets.Arrangement: density to the right, correlation up, NaN where they exclude each other."""
+    """labels [p, c] of sets.Arrangement: density to the left, correlation up, NaN where they exclude each other."""
     values = array(labels)
     size = len(values)
     image = np.ones((size, size, 3))
@@ -106,11 +106,11 @@ def basin_panel(ax: Axes, share: Tensor) -> QuadMesh:
 
 
 def correlation_axes(ax: Axes) -> None:
-    """Density p to the right, c = P(partner on | on) upwards; hatched where there is no such law (c < 2 - 1/p)."""
+    """Density p to the left, c = P(partner on | on) upwards; hatched where there is no such law (c < 2 - 1/p)."""
     p = np.linspace(0.5, 1, 100)
     ax.fill_between(p, 0, 2 - 1 / p, facecolor="white", edgecolor="0.75", hatch="////", lw=0.0, zorder=2)
     ax.plot(p, 2 - 1 / p, color="0.4", lw=0.7, zorder=3)
-    ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.25, 0.5, 0.75, 1], aspect="equal")
+    ax.set(xlim=(1, 0), ylim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.25, 0.5, 0.75, 1], aspect="equal")
     ax.set_xticklabels(["0", "¼", "½", "¾", "1"])
     ax.set_yticklabels(["0", "¼", "½", "¾", "1"])
     for spine in ax.spines.values():
@@ -141,7 +141,7 @@ def pair_borders(ax: Axes, **style: object) -> None:
 
 def pair_border_names(ax: Axes) -> None:
     """What two pairs do between the borders of pair_borders, and what the line c = p is."""
-    ax.annotate("independent, $c=p$", (0.2, 0.2), (0.27, 0.215), rotation=45, ha="center", fontsize=7)
+    ax.annotate("independent, $c=p$", (0.2, 0.2), (0.27, 0.215), rotation=-45, ha="center", fontsize=7)
     places = {
         "orthogonal\nin the pair": (0.14, 0.62),
         "merged": (0.62, 0.93),
@@ -178,7 +178,7 @@ def merged_panel(ax: Axes, p: Tensor, merged: Tensor, borders: Iterable[float]) 
     areas = ax.stackplot(x, share, colors=colours, labels=["none merged", "one", "two", "three"])
     for border in borders:
         ax.axvline(border, color="black", lw=0.9, ls="--")
-    ax.set(xlabel="density $p$", xlim=(x[0], x[-1]), ylim=(0, 1))
+    ax.set(xlabel="density $p$", xlim=(x[-1], x[0]), ylim=(0, 1))
     return areas
 
 
