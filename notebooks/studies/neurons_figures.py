@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from studies.neurons import polysemantic
@@ -47,37 +48,43 @@ def stack(
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> None:
+def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> AxesImage:
     """W [feature, hidden] (or any matrix) as a heat map, orange positive and purple negative."""
-    axes.imshow(W, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    image = axes.imshow(W, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set_linewidth(0.4)
+    return image
 
 
 def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
     """Heat map and stack plot of tied weights W[p] [hidden, feature] for each density p, two densities a row.
 
-    Monosemantic neurons come first (on white), then polysemantic ones (on grey), each by their largest feature.
+    Monosemantic neurons come first (on white), then polysemantic ones (on grey), each by their largest feature. The
+    number of a feature stands in its colour beside the heat map.
     """
     rows = -(-len(W) // 2)
     figure, panels = plt.subplots(
-        rows, 4, figsize=(TEXT_WIDTH, 2.0 * rows), width_ratios=[1, 1.9, 1, 1.9], layout="constrained", squeeze=False
+        rows, 4, figsize=(TEXT_WIDTH, 1.9 * rows), width_ratios=[1, 1.9, 1, 1.9], layout="constrained", squeeze=False
     )
     for (left, right), (p, w) in zip(panels.reshape(-1, 2), W.items(), strict=False):
         shade = polysemantic(np.maximum(w, 0.0)).astype(float)
         order = np.lexsort((np.maximum(w, 0.0).argmax(1), shade))
-        heat(left, w[order].T.clip(-1.2, 1.2))
+        image = heat(left, w[order].T.clip(-1.2, 1.2))
         stack(right, w[order].clip(-1.2), shade=shade[order])
         left.set_title(f"$p = {p:g}$", fontsize=9)
         right.set_title(titles[p], fontsize=9)
         left.set_xlabel("neuron", fontsize=8)
         left.set_ylabel("feature", fontsize=8)
-        left.set_yticks(range(w.shape[1]), range(w.shape[1]), fontsize=7)
+        left.set_yticks(range(w.shape[1]), range(w.shape[1]), fontsize=7, fontweight="bold")
+        for feature, tick in enumerate(left.get_yticklabels()):
+            tick.set_color(feature_color(feature))
         right.set_xlabel("neuron", fontsize=8)
+        right.set_ylabel("weights", fontsize=8)
         right.tick_params(labelsize=7)
+    figure.colorbar(image, ax=panels, label="weight (matrices)", shrink=0.4, aspect=30, extend="both")
     return figure
 
 
