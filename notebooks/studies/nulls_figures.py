@@ -57,7 +57,7 @@ def p_value_strips(ax: Axes, groups: dict[str, Tensor], level: float) -> None:
     for place, values in enumerate(map(array, groups.values())):
         spread = place + np.linspace(-0.28, 0.28, len(values))
         passed = np.sum(values < level)
-        ax.text(place, 1.6, f"{passed} of {len(values)} stand out", ha="center", va="bottom", fontsize=7)
+        ax.text(place, 1.6, f"{passed}/{len(values)} stand out", ha="center", va="bottom", fontsize=7)
         ax.scatter(
             spread, values, s=9, c=np.arange(len(values)), cmap="Blues_r", vmax=1.5 * len(values), edgecolor="none"
         )
