@@ -4,7 +4,7 @@ const canvas = (() => {
   const theme = {};
   function readTheme() {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ['paper', 'ink', 'soft', 'line', 'low', 'high', 'good', 'positive', 'negative', 'removed']) {
+    for (const name of ['paper', 'ink', 'soft', 'line', 'low', 'high', 'good', 'positive', 'negative', 'removed', 'latent']) {
       theme[name] = style.getPropertyValue('--' + name).trim();
     }
     theme.dark = matchMedia('(prefers-color-scheme: dark)').matches;

@@ -84,8 +84,18 @@ const story = (() => {
       answer: 'Mostly in a worse valley: it would have to cross a ridge to turn one sign around. Colours show who '
         + 'ends where. Drag the start, or try another learning rate.',
     },
+    {
+      preset: 'read', name: 'Read it back',
+      question: 'Can the features be read back from h alone? A sparse autoencoder learns five arrows and adds few of '
+        + 'them up to write h again; \u03bb is the price of what it writes. At \u03bb = 0.3 an arrow lies on each '
+        + 'feature (grey). Make the penalty small. Do the arrows stay on the features?',
+      guesses: ['they stay', 'they turn away'], right: 1, show: 'large',
+      answer: 'They turn away. Of all dictionaries that a search found, this one has the lowest loss, so no better '
+        + 'training would help: the objective itself does not want the features. Look for the border on the slider.',
+    },
   ];
-  const BEFORE = { 'dense-one': { p: 0.9 } }; // what is shown before an answer and is no step itself
+  // what is shown before an answer and is no step itself
+  const BEFORE = { 'dense-one': 'view=one&p=0.9', large: 'view=dictionary' };
 
   const here = { open: false, step: 0, asking: false, guess: -1 };
   const current = () => STEPS[here.step];
@@ -94,8 +104,7 @@ const story = (() => {
     Object.assign(here, { open: true, step, asking: true, guess: -1 });
     const { show } = current();
     plane.stop();
-    if (BEFORE[show]) main.show({ ...address.read('view=one'), ...BEFORE[show] });
-    else if (show) main.show(address.read(`preset=${show}`));
+    if (show) main.show(address.read(BEFORE[show] ?? `preset=${show}`));
     draw();
   }
   function tell(guess = -1) {
