@@ -3,16 +3,19 @@ const reader = (() => {
   const { theme } = canvas, { clamp, fixed, short, bytes } = format, known = DATA.dictionary;
   const $ = id => document.getElementById(id);
   const K = 5, SIZE = 5 * K + 2, FOUND = 0.97, LATENT = '#e66101', LETTERS = 'abcde', REACH = 1.6;
+  // places of a label beside its point
+  const AROUND = [[14, -12], [-14, -12], [14, 12], [-14, 12], [0, -19], [0, 19], [24, 0], [-24, 0]];
   const values = new Float32Array(bytes(known.models).buffer), LAST = known.penalties.length - 1;
   const degrees = cosine => Math.acos(clamp(cosine, -1, 1)) * 180 / Math.PI;
 
-  const square = width => clamp(width * 0.9, 250, 350);
+  const square = width => clamp(width * 0.8, 250, 350);
   const arrows = canvas.surface('directions', [4, 4, 4, 4], square);
   const plot = canvas.surface('rebuilt', [4, 4, 4, 4], square);
   const counts = canvas.surface('counts', [24, 16, 40, 40], width => clamp(width * 0.52, 160, 200));
   Object.assign(arrows, { x0: -1.5, x1: 1.5, y0: -1.5, y1: 1.5 });
   Object.assign(plot, { x0: -REACH, x1: REACH, y0: -REACH, y1: REACH });
-  Object.assign(counts, { x0: Math.log10(known.penalties[0]), x1: Math.log10(known.penalties[LAST]), y0: -0.4, y1: 5.4 });
+  const [x0, x1] = [known.penalties[0], known.penalties[LAST]].map(Math.log10);
+  Object.assign(counts, { x0, x1, y0: -0.4, y1: 5.4 });
 
   // ---- the data ----
   const row = () => known.densities.indexOf(Number(state.density));
@@ -36,8 +39,10 @@ const reader = (() => {
   };
   const found = known.densities.map((_, i) => known.penalties.map((_, k) => closest(i, k).map(c => c >= FOUND)));
   const count = (i, k) => found[i][k].filter(Boolean).length;
+  const namesOf = (i, k) => found[i][k].map((is, j) => is ? j + 1 : 0).filter(Boolean).join(', ');
   // the index of the first penalty from which on all features are found
   const border = known.densities.map((_, i) => known.penalties.findLastIndex((_, k) => count(i, k) < K) + 1);
+  const bordered = i => border[i] > 0 && border[i] <= LAST; // whether it lies within the penalties
   const borderInWords = i => border[i] <= LAST ? `all five from \u03bb = ${short(known.penalties[border[i]], 2)}` : '';
   function answer(i, k, h) { // z = ReLU(E(h - d) + e), h-hat = Dz + d
     const { E, D, e, d } = weights(i, k);
@@ -100,8 +105,11 @@ const reader = (() => {
     const taken = [];
     return (text, places, style = {}) => {
       const half = [g.width(text, 13, 700) / 2 + 1, 8];
-      const free = places.find(([x, y]) => x - half[0] > 0 && x + half[0] < g.w && y - half[1] > 0 && y + half[1] < g.h
-        && taken.every(([a, b, w, h]) => Math.abs(x - a) > half[0] + w || Math.abs(y - b) > half[1] + h));
+      const inside = ([x, y]) => Math.min(x, g.w - x) > half[0] && Math.min(y, g.h - y) > half[1];
+      const clear = ([x, y]) => taken.every(([a, b, w, h]) => {
+        return Math.abs(x - a) > half[0] + w || Math.abs(y - b) > half[1] + h;
+      });
+      const free = places.find(place => inside(place) && clear(place));
       if (!free) return;
       taken.push([...free, ...half]);
       g.text(text, ...free, { align: 'center', base: 'middle', size: 13, weight: 700, ...style });
@@ -115,13 +123,13 @@ const reader = (() => {
   }
   function line(g, from, to) {
     g.c.lineCap = 'round';
-    g.path([from, to], theme.line, 9);
+    g.path([from, to], theme.feature, 9);
     g.c.lineCap = 'butt';
   }
   function drawDirections() {
     const g = arrows.fit(), [origin, at] = ground(g), write = labels(g), { cos, sin } = Math;
     const round = (angle, radius) => at([radius * cos(angle), radius * sin(angle)]);
-    const own = features(row()).map(([x, y]) => Math.atan2(y, x)), got = found[row()][index()];
+    const own = features(row()).map(([x, y]) => Math.atan2(y, x));
     own.forEach(angle => line(g, origin, round(angle, 1)));
     here.angles.forEach(angle => arrow(g, origin, round(angle, 1.1), LATENT, 2.4));
     own.forEach((angle, j) => write(String(j + 1), [round(angle, 1.41)]));
@@ -133,33 +141,27 @@ const reader = (() => {
     near.forEach(({ angle, text }) => {
       write(text, [0, 0.1, -0.1, 0.2, -0.2].map(aside => round(angle + aside, 1.22)), { colour: theme.latent });
     });
-    const names = got.map((is, j) => is ? j + 1 : 0).filter(Boolean).join(', ') || 'none';
+    const names = namesOf(row(), index()) || 'none';
     arrows.element.setAttribute('aria-label', `Five features as grey lines, five latents as arrows. Found: ${names}.`);
   }
   function drawRebuilt() {
     const g = plot.fit(), [origin, at] = ground(g), write = labels(g), h = input();
-    const { z, out, D, d } = answer(row(), index(), h), around = [[14, -12], [-14, -12], [14, 12], [-14, 12], [0, -19], [0, 19], [24, 0], [-24, 0]];
-    const beside = ([x, y]) => around.map(([a, b]) => [x + a, y + b]);
+    const { z, out, length, D, d } = answer(row(), index(), h);
+    const beside = ([x, y]) => AROUND.map(([a, b]) => [x + a, y + b]);
     g.frame();
     for (const w of features(row())) line(g, origin, at(w));
-    let from = at(d);
+    let from = d;
     const middles = [];
-    z.map((value, j) => [value, j]).filter(([value, j]) => value * Math.hypot(...D[j]) > 0.005).forEach(([value, j]) => {
-      const to = [from[0] + g.x(value * D[j][0]) - g.x(0), from[1] + g.y(value * D[j][1]) - g.y(0)];
-      arrow(g, from, to, LATENT, 2.4);
-      const room = Math.hypot(to[0] - from[0], to[1] - from[1]) > 24; // the bars name the shorter ones
-      if (room) middles.push([LETTERS[j], [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2]]);
+    z.forEach((value, j) => { // one arrow after the other
+      const to = from.map((v, m) => v + value * D[j][m]);
+      arrow(g, at(from), at(to), LATENT, 2.4);
+      if (value * length[j] > 0.2) middles.push([LETTERS[j], at(from.map((v, m) => (v + to[m]) / 2))]);
       from = to;
     });
     const [place, end] = [at(h), at(out)];
     g.path([place, end], theme.ink, 1.4, [3, 3]);
     g.dot(...end, 5.5, theme.paper, LATENT, 2.5);
-    g.c.save();
-    g.c.translate(...place);
-    g.c.rotate(Math.PI / 4);
-    g.rect(-7, -7, 14, 14, theme.paper);
-    g.rect(-5, -5, 10, 10, theme.good);
-    g.c.restore();
+    g.diamond(...place);
     write('h', beside(place), { colour: theme.good });
     write('\u0125', beside(end), { colour: theme.latent });
     features(row()).forEach((w, j) => write(String(j + 1), [at(w.map(v => 1.15 * v)), at(w.map(v => 1.28 * v))]));
@@ -169,25 +171,24 @@ const reader = (() => {
       + 'number keys put it on a feature.');
   }
   function drawCounts() {
-    const g = counts.fit(), k = index(), at = row(), x = j => g.x(Math.log10(known.penalties[j]));
+    const g = counts.fit(), k = index(), at = row(), x = j => g.left + j / LAST * (g.right - g.left);
     g.frame();
     g.logTicks('x', [0.01, 0.1, 0.5], [0.01, 0.1]);
     g.ticks('y', [0, 1, 2, 3, 4, 5]);
     g.titles('penalty \u03bb', 'features found');
-    const middle = border[at] > 0 && border[at] <= LAST ? (x(border[at] - 1) + x(border[at])) / 2 : null;
-    if (middle !== null) {
+    if (bordered(at)) {
+      const middle = x(border[at] - 0.5), text = borderInWords(at), half = g.width(text) / 2;
       g.path([[middle, g.top], [middle, g.bottom]], theme.soft, 1.4, [4, 3]);
-      const text = borderInWords(at), half = g.width(text) / 2;
       g.note(text, clamp(middle, half, g.w - half), g.top - 8, { align: 'center' });
     }
-    known.densities.map((_, i) => i).sort(i => i === at ? 1 : -1).forEach(i => {
-      const points = known.penalties.map((_, j) => [x(j), g.y(count(i, j))]), mine = i === at;
-      const steps = points.flatMap(([a, b], j) => j ? [[(a + points[j - 1][0]) / 2, points[j - 1][1]], [(a + points[j - 1][0]) / 2, b]] : [[a, b]]);
-      g.path([...steps, points[LAST]], mine ? LATENT : theme.line, mine ? 3 : 6);
+    const stairs = i => known.penalties.flatMap((_, j) => {
+      return [j - 0.5, j + 0.5].map(side => [x(clamp(side, 0, LAST)), g.y(count(i, j))]);
     });
+    known.densities.forEach((_, i) => i === at || g.path(stairs(i), theme.feature, 6));
+    g.path(stairs(at), LATENT, 3);
     g.dot(x(k), g.y(count(at, k)), 7, theme.paper, theme.ink, 2.5);
     counts.element.setAttribute('aria-label', `Features found by penalty: ${count(at, k)} at penalty `
-      + `${short(state.penalty, 2)}, ${borderInWords(at)}. Arrow keys change the penalty.`);
+      + `${short(known.penalties[k], 2)}, ${borderInWords(at)}. Arrow keys change the penalty.`);
   }
   function build() {
     $('latents').replaceChildren(...Array.from(LETTERS, letter => {
@@ -211,44 +212,46 @@ const reader = (() => {
     });
   }
   function mark() { // the border on the slider, whose handle runs from 8 pixels within one end to 8 within the other
-    const k = border[row()], shown = k > 0 && k <= LAST, share = (k - 0.5) / LAST;
-    $('border-mark').hidden = !shown;
-    if (!shown) return;
+    $('border-mark').hidden = !bordered(row());
     $('border-mark').lastElementChild.textContent = borderInWords(row());
-    $('border-mark').style.setProperty('--at', share);
+    $('border-mark').style.setProperty('--at', (border[row()] - 0.5) / LAST);
   }
-  function sentences() {
-    const i = row(), k = index(), number = count(i, k), all = number === K, got = found[i][k];
-    const off = closest(i, k).map(degrees), mean = off.reduce((sum, angle) => sum + angle, 0) / K;
-    const names = got.map((is, j) => is ? j + 1 : 0).filter(Boolean);
+  function readInWords(i, k) {
+    const number = count(i, k), all = number === K;
     redraw.fill($('finding'), [
       'At density ', [state.density, 1], ' and penalty ', [short(known.penalties[k], 2), 1],
       ', the lowest dictionary found reads ', [`${number} of ${K}`, 1], ' features. ',
       all ? 'It is the true dictionary: one latent on each feature. ' : 'It is not the true dictionary. ',
-      all ? 'Make the penalty small. Do the arrows stay on the features?' : 'No optimiser can mend that: the objective itself prefers it.',
+      all ? 'Make the penalty small. Do the arrows stay on the features?'
+        : 'Better training would not mend that: the objective itself prefers it.',
     ]);
-    const list = all ? 'all five features' : names.length ? `feature${names.length > 1 ? 's' : ''} ${names.join(', ')}` : 'no feature';
-    redraw.fill($('found'), [
-      `Found: ${list}. The nearest arrow is ${mean < 0.1 ? 'less than 0.1' : mean < 1 ? mean.toFixed(1) : Math.round(mean)}\u00b0 off a feature on average.`,
-    ]);
-    const h = input(), { z, out, length } = answer(i, k, h), wrote = z.reduce((sum, value, j) => sum + value * length[j], 0);
-    const error = (h[0] - out[0]) ** 2 + (h[1] - out[1]) ** 2, on = z.filter(value => value > 0).length;
-    const penalty = known.penalties[k];
+    const off = closest(i, k).reduce((sum, c) => sum + degrees(c), 0) / K, names = namesOf(i, k);
+    const list = all ? 'all five features' : number ? `feature${number > 1 ? 's' : ''} ${names}` : 'no feature';
+    const degree = off < 0.1 ? 'less than 0.1' : off < 1 ? off.toFixed(1) : Math.round(off);
+    redraw.fill($('found'), [`Found: ${list}. The nearest arrow is ${degree}\u00b0 off a feature on average.`]);
+  }
+  function costInWords(i, k) {
+    const h = input(), { z, out, length } = answer(i, k, h), penalty = known.penalties[k];
+    const wrote = z.reduce((sum, value, j) => sum + value * length[j], 0), on = z.filter(value => value > 0).length;
+    const error = (h[0] - out[0]) ** 2 + (h[1] - out[1]) ** 2;
     redraw.fill($('wrote'), [
-      [`${on} latent${on === 1 ? '' : 's'}`, 1], ` on. This input costs `, [short(error + penalty * wrote, 3), 1],
-      `: the squared error ${short(error, 2)}, and \u03bb times the ${wrote.toFixed(2)} written, ${short(penalty * wrote, 2)}.`,
+      [`${on} latent${on === 1 ? '' : 's'}`, 1], ' on. This input costs ', [short(error + penalty * wrote), 1],
+      `: the squared error ${short(error, 2)}, and \u03bb times the ${wrote.toFixed(2)} written, `,
+      `${short(penalty * wrote, 2)}.`,
     ]);
-    $('penalty-value').textContent = short(penalty, 2);
-    document.querySelectorAll('[data-density]').forEach(button => {
-      button.setAttribute('aria-pressed', button.dataset.density === state.density);
+  }
+  function press(name, value) { // the button with this value of data-NAME
+    document.querySelectorAll(`[data-${name}]`).forEach(button => {
+      button.setAttribute('aria-pressed', button.dataset[name] === String(value));
     });
-    const alone = features(i).findIndex(w => Math.hypot(w[0] - h[0], w[1] - h[1]) < 1e-3);
-    document.querySelectorAll('[data-alone]').forEach(button => {
-      button.setAttribute('aria-pressed', Number(button.dataset.alone) === alone);
-    });
-    const slider = $('penalty');
+  }
+  function controls(i, k) {
+    const slider = $('penalty'), text = short(known.penalties[k], 2), [h1, h2] = input();
     if (Number(slider.value) !== k) slider.value = k;
-    slider.setAttribute('aria-valuetext', `penalty ${short(penalty, 2)}, ${number} of ${K} features found`);
+    slider.setAttribute('aria-valuetext', `penalty ${text}, ${count(i, k)} of ${K} features found`);
+    $('penalty-value').textContent = text;
+    press('density', state.density);
+    press('alone', features(i).findIndex(([x, y]) => Math.hypot(x - h1, y - h2) < 1e-3));
   }
 
   // ---- what a person does ----
@@ -296,12 +299,16 @@ const reader = (() => {
         drawCounts();
         mark();
       }
-      sentences();
+      readInWords(row(), index());
+      costInWords(row(), index());
+      controls(row(), index());
     },
   };
   function seen() { // what tests read
     const i = row(), k = index(), { z, out } = answer(i, k, input());
-    return { penalty: k, found: count(i, k), border: border[i], h: input(), z, out, angles: here.angles };
+    const shown = { W: known.W[i], h: input(), z, out, angles: here.angles };
+    return { ...shown, penalty: k, found: count(i, k), border: border[i] };
   }
-  return { here, answer, seen, count };
+  const moving = () => !!here.target;
+  return { answer, count, moving, seen };
 })();

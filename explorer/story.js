@@ -86,12 +86,12 @@ const story = (() => {
     },
     {
       preset: 'read', name: 'Read it back',
-      question: 'Can the features be read back from h alone? A sparse autoencoder learns five arrows and adds few of '
-        + 'them up to write h again; \u03bb is the price of what it writes. At \u03bb = 0.3 an arrow lies on each '
-        + 'feature (grey). Make the penalty small. Do the arrows stay on the features?',
+      question: 'A sparse autoencoder sees only h. It learns five arrows, adds up few of them to write h again, and '
+        + 'pays \u03bb for each unit of length. At \u03bb = 0.3 an arrow lies on each feature. Make the penalty '
+        + 'small. Do the arrows stay?',
       guesses: ['they stay', 'they turn away'], right: 1, show: 'large',
-      answer: 'They turn away. Of all dictionaries that a search found, this one has the lowest loss, so no better '
-        + 'training would help: the objective itself does not want the features. Look for the border on the slider.',
+      answer: 'They turn away. This dictionary has the lowest loss that a search found, lower than that of the true '
+        + 'one. So better training would not help: the objective itself prefers it. The slider shows the border.',
     },
   ];
   // what is shown before an answer and is no step itself

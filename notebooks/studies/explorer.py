@@ -8,7 +8,19 @@ from pathlib import Path
 from toymodels.checks import count, require
 
 # the steps of the story
-PRESETS = ("input", "dense", "triangle", "pairs", "pentagon", "sweep", "starts", "beat", "superposition", "trap", "read")
+PRESETS = (
+    "input",
+    "dense",
+    "triangle",
+    "pairs",
+    "pentagon",
+    "sweep",
+    "starts",
+    "beat",
+    "superposition",
+    "trap",
+    "read",
+)
 STATE = {  # key of a state: what its value may be
     "view": r"one|two|dictionary",
     "preset": "|".join(PRESETS),
