@@ -509,7 +509,7 @@ def test_a_thousand_random_actions_break_nothing(page):
         const kind = random();
         if (kind < 0.35) { const i = pick(shown('input[type=range]')); i.value = Number(i.min) + random() * (i.max - i.min); i.dispatchEvent(new Event('input')); }
         else if (kind < 0.5) pick(shown('button, nav a')).click();
-        else if (kind < 0.6) { const i = pick(shown('input[type=text]')); i.value = pick(['0.3', '7', '', 'x', '-2', '1e-9']); i.dispatchEvent(new Event('change')); }
+        else if (kind < 0.6) { const i = pick(shown('input[type=text]')); if (i) { i.value = pick(['0.3', '7', '', 'x', '-2', '1e-9']); i.dispatchEvent(new Event('change')); } }
         else if (kind < 0.75) pick(shown('canvas')).dispatchEvent(new KeyboardEvent('keydown', { key: pick(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', '1', '3', '6']), bubbles: true }));
         else {
           const c = pick(shown('canvas')), box = c.getBoundingClientRect();
