@@ -10,6 +10,7 @@ of class "view" whose id is the view's name, and a tab with data-view=NAME; the 
 
 import ast
 import base64
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ SCRIPTS = (  # in this order: a script uses those above it, and those below it o
     "starts",  # many starts
     "play",  # the density falls by itself
     "game",  # beat the best
+    "reader",  # what a sparse autoencoder reads
     "story",  # the guided story
     "main",  # controls and the address
 )
@@ -79,6 +81,32 @@ def data() -> dict:
         },
         "sweep": {name: rounded(sweep[name]) for name in ("densities", "W", "b", "success")},
         "arrangements": {name: rounded(three[name], 6) for name in ("densities", "W", "b", "success")},
+        "dictionary": dictionaries(np.load(FIGURES / "explorer_dictionary.npz")),
+    }
+
+
+def dictionaries(read: np.lib.npyio.NpzFile) -> dict:
+    """Dictionaries of five latents in the plane, by density and penalty: E, D, e, d of each, one after the other.
+
+    Latents stand in the order of the features that they are nearest to, so that an arrow keeps its name.
+    """
+    unit = [values / np.linalg.norm(values, axis=-2, keepdims=True) for values in (read["D"], read["W"])]
+    cosine = np.einsum("plik,pif->plkf", *unit)  # [density, penalty, latent, feature]
+    orders = np.array(list(itertools.permutations(range(cosine.shape[-1]))))  # [order, feature]
+    gain = sum(cosine[..., orders[:, f], f] for f in range(orders.shape[1]))
+    order = orders[gain.argmax(-1)]  # [density, penalty, feature]: the latent of each feature
+    sorted_ = {
+        "E": np.take_along_axis(read["E"], order[..., None], -2),
+        "D": np.take_along_axis(read["D"], order[..., None, :], -1),
+        "e": np.take_along_axis(read["e"], order, -1),
+        "d": read["d"],
+    }
+    flat = [values.reshape(*order.shape[:2], -1) for values in sorted_.values()]
+    return {
+        "penalties": rounded(read["penalty"], 6),
+        "densities": rounded(read["density"], 6),
+        "W": rounded(read["W"], 6),
+        "models": packed(np.concatenate(flat, -1), "<f4"),
     }
 
 

@@ -4,9 +4,8 @@ const canvas = (() => {
   const theme = {};
   function readTheme() {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ['paper', 'ink', 'soft', 'line', 'low', 'high', 'good', 'positive', 'negative', 'removed']) {
-      theme[name] = style.getPropertyValue('--' + name).trim();
-    }
+    const names = 'paper ink soft line low high good positive negative removed latent feature';
+    for (const name of names.split(' ')) theme[name] = style.getPropertyValue('--' + name).trim();
     theme.dark = matchMedia('(prefers-color-scheme: dark)').matches;
   }
 
@@ -86,6 +85,14 @@ const canvas = (() => {
         c.lineWidth = width;
         c.stroke();
       }
+    };
+    plot.diamond = (x, y) => { // where an input lands in the plane
+      c.save();
+      c.translate(x, y);
+      c.rotate(Math.PI / 4);
+      plot.rect(-7, -7, 14, 14, theme.paper);
+      plot.rect(-5, -5, 10, 10, theme.good);
+      c.restore();
     };
     plot.rect = (x, y, w, h, colour) => {
       c.fillStyle = colour;

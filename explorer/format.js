@@ -18,5 +18,6 @@ const format = (() => {
     const value = 100 * (loss / lowest - 1);
     return `${value < 1 ? value.toPrecision(1) : value < 10 ? value.toFixed(1) : Math.round(value)} %`;
   }
-  return { clamp, minus, short, fixed, percent, above };
+  const bytes = text => Uint8Array.from(atob(text), char => char.charCodeAt(0)); // of base64
+  return { clamp, minus, short, fixed, percent, above, bytes };
 })();

@@ -121,10 +121,12 @@ const main = (() => {
 
 window.toymodels = {
   loss: model.loss, gradient: model.gradient, landscape: model.landscape, minima: model.minima, train: model.train,
+  rebuilt: reader.answer, found: reader.count,
   get state() {
     const two = state.view === 'two', { net } = plane.here, { runs } = starts.here;
     const { found, chosen, basin, end, path, losses } = valleys.here;
-    const shown = two ? model.unpack(net, search.M, state.n) : found[chosen], best = two ? search.best() : null;
+    const shown = two ? model.unpack(net, search.M, state.n) : state.view === 'one' ? found[chosen] : reader.seen();
+    const best = two ? search.best() : null;
     return {
       ...state, W: shown.W, b: shown.b, importance: search.importance(), minima: found, end, path: path.length,
       losses: two ? plane.here.losses : losses, hash: address.write(state), border: phase.borderAt(state.p),
@@ -132,7 +134,8 @@ window.toymodels = {
       runs: runs ? { done: runs.list.length, busy: runs.busy, loss: runs.list.map(run => run.loss) } : null,
       best: best && { loss: best.loss, starts: best.starts, busy: best.busy },
       arrangement: two ? plane.arrangement(net) : null, sliced: plane.sliced(),
-      moving: !!plane.here.target || play.running, x: inputs.values(), ...inputs.answer(), story: { ...story.here },
+      moving: !!plane.here.target || play.running || reader.moving(), dictionary: reader.seen(),
+      x: inputs.values(), ...inputs.answer(), story: { ...story.here },
       places: { tips: plane.tips(), start: valleys.place() },
     };
   },

@@ -1,10 +1,9 @@
 // Two features in one neuron: which solution has the lowest loss over density and importance, and why.
 const phase = (() => {
-  const { theme, rgb, hex, mix, inkOn } = canvas, { clamp } = format, cells = DATA.diagram;
+  const { theme, rgb, hex, mix, inkOn } = canvas, { clamp, bytes } = format, cells = DATA.diagram;
   const COLOURS = ['IGNORED', 'DEDICATED', 'SUPERPOSITION'].map(name => DATA.colours[name]);
   const SHARES = ['#0d2f52', '#e9f3fc'], INK = '#111111';
   const ROWS = cells.importances.length, COLUMNS = cells.densities.length;
-  const bytes = text => Uint8Array.from(atob(text), char => char.charCodeAt(0));
   const models = new Int16Array(bytes(cells.models).buffer), shares = bytes(cells.share);
   const cellModel = (d, k) => Float64Array.from({ length: 4 }, (_, j) => models[4 * (d * ROWS + k) + j] / cells.scale);
 

@@ -176,12 +176,7 @@ const plane = (() => {
   function drawPoint(g) { // where the input lands: h = Wx
     const [h1, h2] = inputs.answer().h;
     const x = clamp(g.x(h1), g.left + 8, g.right - 8), y = clamp(g.y(h2), g.top + 8, g.bottom - 8);
-    g.c.save();
-    g.c.translate(x, y);
-    g.c.rotate(Math.PI / 4);
-    g.rect(-7, -7, 14, 14, theme.paper);
-    g.rect(-5, -5, 10, 10, theme.good);
-    g.c.restore();
+    g.diamond(x, y);
     const left = x > g.right - 70;
     const align = left ? 'right' : 'left';
     g.text('h = Wx', x + (left ? -16 : 16), y, { align, base: 'middle', weight: 650, colour: theme.good });

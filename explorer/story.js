@@ -84,8 +84,18 @@ const story = (() => {
       answer: 'Mostly in a worse valley: it would have to cross a ridge to turn one sign around. Colours show who '
         + 'ends where. Drag the start, or try another learning rate.',
     },
+    {
+      preset: 'read', name: 'Read it back',
+      question: 'A sparse autoencoder sees only h. It learns five arrows, adds up few of them to write h again, and '
+        + 'pays \u03bb for each unit of length. At \u03bb = 0.3 an arrow lies on each feature. Make the penalty '
+        + 'small. Do the arrows stay?',
+      guesses: ['they stay', 'they turn away'], right: 1, show: 'large',
+      answer: 'They turn away. This dictionary has the lowest loss that a search found, lower than that of the true '
+        + 'one. So better training would not help: the objective itself prefers it. The slider shows the border.',
+    },
   ];
-  const BEFORE = { 'dense-one': { p: 0.9 } }; // what is shown before an answer and is no step itself
+  // what is shown before an answer and is no step itself
+  const BEFORE = { 'dense-one': 'view=one&p=0.9', large: 'view=dictionary' };
 
   const here = { open: false, step: 0, asking: false, guess: -1 };
   const current = () => STEPS[here.step];
@@ -94,8 +104,7 @@ const story = (() => {
     Object.assign(here, { open: true, step, asking: true, guess: -1 });
     const { show } = current();
     plane.stop();
-    if (BEFORE[show]) main.show({ ...address.read('view=one'), ...BEFORE[show] });
-    else if (show) main.show(address.read(`preset=${show}`));
+    if (show) main.show(address.read(BEFORE[show] ?? `preset=${show}`));
     draw();
   }
   function tell(guess = -1) {

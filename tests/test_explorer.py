@@ -59,7 +59,10 @@ def test_border_lies_below_the_closed_form_and_at_the_change_of_phase():
         assert phases == [tm.Phase.IGNORED, tm.Phase.SUPERPOSITION]
 
 
-@pytest.mark.parametrize("state", ["nonsense", "p=2", "view=three", "p=0.2&q=1", "preset=", "W=1,x"])
+UNKNOWN = ["nonsense", "p=2", "view=three", "p=0.2&q=1", "preset=", "W=1,x", "density=0.5", "penalty=x", "point=1"]
+
+
+@pytest.mark.parametrize("state", UNKNOWN)
 def test_unknown_state_is_refused(state):
     with pytest.raises(ValueError, match="state is"):
         explorer.show(state)
@@ -87,3 +90,4 @@ def test_show_is_a_frame_that_carries_its_state():
     assert len(linked) < 500
     assert "data-state=&quot;preset=pairs&quot;" in text
     assert 'data-state="view=one&amp;p=0.3"' in explorer.page("view=one&p=0.3")
+    assert explorer.page("view=dictionary&density=0.001&penalty=0.05&point=-0.4,0.7")

@@ -332,6 +332,7 @@ def test_many_moves_between_two_frames_are_one_redraw(page):
         ("view=one", "landscape", "p1"),
         ("view=one", "diagram", "r"),
         ("view=two", "gram", "p2"),
+        ("view=dictionary", "counts", "penalty"),
     ):
         go(page, hash)
         redraws = page.evaluate(
@@ -357,8 +358,10 @@ def test_state_survives_in_the_address(page):
     wanted = {
         "p=0.31&r=2.2&layer=success&ground=basins&start=-0.4,1.1&lr=0.1": ["diagram", "landscape", "cut", "does"],
         "view=two&p=0.4&n=4&ratio=0.8&x=0.5,0,1,0&W=1,0.2,-0.9,0,0.1,0.9,0,-1&b=0,0,0.1,0": ["arrows", "gram", "strip"],
+        "view=dictionary&density=0.001&penalty=0.05&point=0.4,-0.7": ["directions", "rebuilt", "counts"],
     }
-    settled = "(s => s.view === 'two' ? s.sliced && !s.best.busy : s.shares)(toymodels.state)"
+    settled = """(s => s.view === 'two' ? s.sliced && !s.best.busy : s.view === 'one' ? s.shares : !s.moving)(
+        toymodels.state)"""
     for hash, canvases in wanted.items():
         texts, pixels, hashes = [], [], [hash]
         for _ in range(2):
@@ -396,6 +399,9 @@ MALFORMED = [
     "layer=<b>",
     "x=0,2",
     "game=maybe",
+    "density=0.5",
+    "penalty=2",
+    "point=0.1",
 ]
 
 
@@ -406,7 +412,7 @@ def test_malformed_addresses_give_the_defaults(page):
         settle(page)
         settle(page)
         here = state(page)
-        for key in ("view", "p", "r", "n", "ratio", "start", "layer", "ground", "optimizer", "lr", "preset"):
+        for key in ("view", "p", "r", "n", "ratio", "start", "layer", "ground", "optimizer", "lr", "preset", "penalty"):
             assert here[key] == normal[key], (hash, key)
 
 
@@ -426,6 +432,7 @@ def test_numbers_typed_out_of_range_are_clamped_with_a_message(page):
 # 10
 def test_everything_by_keyboard(page):
     wanted = {
+        "view=dictionary": ["tab-dictionary", "penalty", "denser: p = 0.1", "rebuilt", "5", "counts"],
         "view=two": ["tab-one", "copy", "arrows", "descend", "beat", "p2", "play", "ratio", "n", "x1", "strip", "dots"],
         "view=one": ["tab-two", "open-story", "diagram", "p1", "r", "landscape", "lr"],
     }
@@ -455,8 +462,9 @@ def test_axe_finds_no_violation(page, scheme):
     folder = importlib.util.find_spec("axe_playwright_python").submodule_search_locations[0]
     script = (Path(folder) / "axe.min.js").read_text()
     page.emulate_media(color_scheme=scheme)
-    for hash in ("", "view=one&ground=basins", "preset=pairs", "preset=beat", "preset=trap"):
+    for hash in ("", "view=one&ground=basins", "preset=pairs", "preset=beat", "preset=trap", "preset=read"):
         opened(page, hash)
+        page.evaluate("document.querySelector('details').open = true")
         page.evaluate(script)
         found = page.evaluate("axe.run().then(result => result.violations)")
         assert [(v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found] == [], hash
@@ -464,7 +472,7 @@ def test_axe_finds_no_violation(page, scheme):
 
 def test_narrow_touch_screen(visit):
     page = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    for hash in ("view=one", "preset=pairs", ""):
+    for hash in ("view=one", "preset=pairs", "view=dictionary", ""):
         opened(page, hash)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert page.locator("header").bounding_box()["height"] < 60, "one row"
@@ -501,7 +509,7 @@ def test_a_thousand_random_actions_break_nothing(page):
         const kind = random();
         if (kind < 0.35) { const i = pick(shown('input[type=range]')); i.value = Number(i.min) + random() * (i.max - i.min); i.dispatchEvent(new Event('input')); }
         else if (kind < 0.5) pick(shown('button, nav a')).click();
-        else if (kind < 0.6) { const i = pick(shown('input[type=text]')); i.value = pick(['0.3', '7', '', 'x', '-2', '1e-9']); i.dispatchEvent(new Event('change')); }
+        else if (kind < 0.6) { const i = pick(shown('input[type=text]')); if (i) { i.value = pick(['0.3', '7', '', 'x', '-2', '1e-9']); i.dispatchEvent(new Event('change')); } }
         else if (kind < 0.75) pick(shown('canvas')).dispatchEvent(new KeyboardEvent('keydown', { key: pick(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', '1', '3', '6']), bubbles: true }));
         else {
           const c = pick(shown('canvas')), box = c.getBoundingClientRect();
@@ -595,6 +603,9 @@ def test_no_label_covers_another_or_is_cut_off(visit, width):
     page.evaluate(BOXES)
     hashes = ["view=one", "view=one&layer=success&p=0.9", "view=one&p=0.05&optimizer=gd&lr=0.1"]
     hashes += [f"view=two&p={p}" for p in (1, 0.75, 0.63, 0.3, 0.2, 0.16, 0.1, 0.02)] + ["view=two&n=6&p=0.1"]
+    views = [(density, penalty) for density in (0.1, 0.001) for penalty in (0.01, 0.07, 0.1, 0.17, 0.3)]
+    points = itertools.cycle(["0,0", "1.5,1.5", "-1.5,0.2", "0.6,0.9", "0.1,-0.1", "-0.2,1.1", "0.9,-0.8"])
+    hashes += [f"view=dictionary&density={p}&penalty={at}&point={next(points)}" for p, at in views]
     for hash in hashes:
         go(page, hash)
         if "two" in hash:
@@ -645,8 +656,8 @@ def test_links_lead_to_findings_repository_and_paper(page):
 def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
     opened(page)
     texts, presets = [], []
-    for step in range(10):
-        assert page.inner_text("#place") == f"{step + 1} of 10"
+    for step in range(11):
+        assert page.inner_text("#place") == f"{step + 1} of 11"
         assert not page.locator("#finding").is_visible()
         assert page.inner_text("#question").endswith("?")
         assert page.inner_text("#answer") == ""
@@ -668,12 +679,12 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
         after = state(page)
         if presets[-1] not in ("input", "sweep"):
             assert after["preset"] == presets[-1] or presets[-1] == "beat"
-            assert (after["W"], after["view"], after["ground"]) != (before["W"], before["view"], before["ground"])
+            assert any(after[key] != before[key] for key in ("W", "view", "ground", "penalty"))
         page.keyboard.press("Enter")
         settle(page)
     assert presets == list(explorer.PRESETS)
     assert not page.locator("#story").is_visible(), "after the last step the page is free"
-    assert [text.startswith("Right.") for text in texts] == [1, 1, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert [text.startswith("Right.") for text in texts] == [1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]
     kept = {}
     for name in ("dense", "triangle", "pairs", "pentagon"):
         go(page, f"preset={name}")
@@ -806,6 +817,176 @@ def test_beating_the_best(page):
 
 
 # 14
+@pytest.fixture(scope="module")
+def dictionaries():
+    """The figure's data, each weight with axes [density, penalty, ...]."""
+    return report.load_data("explorer_dictionary", ROOT / "figures")
+
+
+def autoencoder(data, *cell):
+    """The package's autoencoder of the data at [density, penalty]."""
+    weights = {name: torch.tensor(data[name][cell], dtype=torch.float64)[None] for name in ("E", "D", "e", "d")}
+    return tm.SparseAutoencoder.from_weights(**weights)
+
+
+def recorded_border(data, density):
+    """Index of the first penalty from which on all features are found."""
+    return int(np.flatnonzero(data["found"][density].sum(1) < 5).max()) + 1
+
+
+def test_features_found_are_those_of_the_data(page, dictionaries):
+    cells = list(itertools.product(range(2), range(40)))
+    seen = page.evaluate("cells => cells.map(([i, k]) => toymodels.found(i, k))", cells)
+    assert seen == dictionaries["found"].sum(2).ravel().tolist()
+    assert set(seen) >= {0, 5}
+    go(page, "view=dictionary")
+    for density, label in ((0, "0.1"), (1, "0.001")):
+        page.click(f"[data-density='{label}']")
+        border = recorded_border(dictionaries, density)
+        first = float(dictionaries["penalty"][border])
+        for k in (0, 15, 22, border - 1, border, 39):
+            slide(page, "penalty", k)
+            found = dictionaries["found"][density, k]
+            text = page.inner_text("#finding")
+            assert f"At density {label} " in text
+            assert f"reads {found.sum()} of 5 features" in text
+            assert ("It is the true dictionary" in text) == ("?" in text) == found.all() == (k >= border)
+            assert ("It is not the true dictionary" in text) == (k < border)
+            unit = [dictionaries[name] / np.linalg.norm(dictionaries[name], axis=-2, keepdims=True) for name in "DW"]
+            cosine = (unit[0][density, k].T @ unit[1][density]).max(0)
+            off = re.search(r"arrow is (less than )?([\d.]+)°", page.inner_text("#found"))
+            mean = np.degrees(np.arccos(cosine.clip(-1, 1))).mean()
+            assert mean < 0.1 if off[1] else float(off[2]) == pytest.approx(mean, abs=0.51)
+        assert state(page)["dictionary"]["border"] == border
+        mark = page.locator("#border-mark > span")
+        assert float(re.search(r"λ = ([\d.]+)", mark.inner_text())[1]) == pytest.approx(first, rel=0.05)
+
+
+def test_the_border_on_the_slider_is_where_the_branches_cross(page, dictionaries):
+    recorded = by_key(json.loads((ROOT / "figures" / "numbers.json").read_text()))
+    for density, label in ((0, "0.1"), (1, "0.001")):
+        border, penalty = recorded_border(dictionaries, density), dictionaries["penalty"]
+        crossing = recorded[f"dictionary.pentagon_until_{label}"]["value"]
+        assert penalty[border - 2] < crossing < penalty[border + 1], "to a step of the slider"
+        opened(page, f"view=dictionary&density={label}&penalty={penalty[border]:.6f}")
+        mark, box = page.locator("#border-mark > i").bounding_box(), page.locator("#penalty").bounding_box()
+        handle = [box["x"] + 8 + (box["width"] - 16) * k / 39 for k in (border - 1, border)]
+        assert handle[0] < mark["x"] + 1 < handle[1]
+
+
+def test_below_the_border_the_lowest_dictionary_beats_any_with_its_arrows_on_the_features(dictionaries):
+    for density, k in ((0, 16), (1, 16), (0, 39)):
+        W = torch.tensor(dictionaries["W"][density], dtype=torch.float64)
+        features = tm.SparseFeatures(5, float(dictionaries["density"][density]))
+        activations = tm.Activations(tm.ReLUModel.from_weights(W, torch.zeros(5).double()), features)
+        objective = tm.AutoencoderLoss(activations, float(dictionaries["penalty"][k]), rows=4000, seed=3)
+        true = autoencoder(dictionaries, density, 39)
+        descent = torch.optim.LBFGS([true.E, true.e, true.d], max_iter=500, line_search_fn="strong_wolfe")
+
+        def loss(true=true, descent=descent, objective=objective):
+            descent.zero_grad()
+            value = objective(true).sum()
+            value.backward()
+            return value
+
+        descent.step(loss)
+        with torch.no_grad():
+            own, lowest = (objective(one).item() for one in (true, autoencoder(dictionaries, density, k)))
+        assert tm.read(true, activations).found.all()
+        if k < recorded_border(dictionaries, density):
+            assert lowest < 0.995 * own
+        else:
+            assert lowest == pytest.approx(own, rel=1e-3)
+
+
+def test_inputs_pass_through_the_dictionary(page, dictionaries):
+    rng = np.random.default_rng(0)
+    cells = [(i, k, rng.uniform(-1.5, 1.5, 2).tolist()) for i in range(2) for k in range(40) for _ in range(5)]
+    seen = page.evaluate("cells => cells.map(cell => toymodels.rebuilt(...cell).out)", cells)
+    for (i, k, h), out in zip(cells, seen, strict=True):
+        with torch.no_grad():
+            expected = autoencoder(dictionaries, i, k)(torch.tensor([[h]], dtype=torch.float64))[0, 0]
+        assert out == pytest.approx(expected.tolist(), abs=1e-12), (i, k, h)
+    assert np.abs(np.array(seen) - [h for *_, h in cells]).max() > 0.1
+    go(page, "view=dictionary&penalty=0.05")
+    box = page.locator("#rebuilt").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.3)
+    settle(page)
+    here = state(page)["dictionary"]
+    model = autoencoder(dictionaries, 0, here["penalty"])
+    h = torch.tensor([[here["h"]]], dtype=torch.float64)
+    assert abs(h).max() > 0.1
+    with torch.no_grad():
+        z = torch.relu((h - model.d[:, None]) @ model.E.mT + model.e[:, None])
+        written = (z * model.D.norm(dim=1)[:, None]).sum().item()
+        error = (model(h) - h).square().sum().item()
+    text, penalty = page.inner_text("#wrote"), float(dictionaries["penalty"][here["penalty"]])
+    assert f"{int((z > 0).sum())} latent" in text
+    cost, squares, length, price = map(float, re.findall(r"\d+\.\d+", text))
+    assert cost == pytest.approx(error + penalty * written, rel=0.01)
+    assert squares == pytest.approx(error, rel=0.06)
+    assert length == pytest.approx(written, abs=0.006)
+    assert price == pytest.approx(penalty * written, rel=0.06)
+    bars = page.eval_on_selector_all("#latents output", "list => list.map(one => one.textContent)")
+    lengths = sorted((z * model.D.norm(dim=1)[:, None]).flatten().tolist())
+    assert sorted(0.0 if text == "off" else float(text) for text in bars) == pytest.approx(lengths, abs=0.006)
+
+
+def test_the_dictionary_by_keyboard(page, dictionaries):
+    opened(page, "view=two")
+    page.focus("#tab-dictionary")
+    page.keyboard.press("Enter")
+    settle(page)
+    assert page.locator("#dictionary").is_visible()
+    before = state(page)["dictionary"]
+    assert before["found"] == 5
+    page.focus("#penalty")
+    page.keyboard.press("Home")
+    settle(page)
+    assert state(page)["penalty"] == pytest.approx(0.01)
+    assert f"reads {dictionaries['found'][0, 0].sum()} of 5" in page.inner_text("#finding")
+    assert "found" in page.get_attribute("#penalty", "aria-valuetext")
+    page.focus("#counts")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    settle(page)
+    assert state(page)["dictionary"]["penalty"] == 6
+    page.focus("#rebuilt")
+    page.keyboard.press("3")
+    settle(page)
+    W = dictionaries["W"]
+    assert state(page)["dictionary"]["h"] == pytest.approx(W[0, :, 2], abs=1e-5)
+    assert page.get_attribute("[data-alone='2']", "aria-pressed") == "true"
+    page.keyboard.press("ArrowUp")
+    settle(page)
+    assert state(page)["dictionary"]["h"] == pytest.approx(W[0, :, 2] + [0, 0.03], abs=1e-5)
+    assert page.get_attribute("[data-alone='2']", "aria-pressed") == "false"
+    page.focus("[data-density='0.001']")
+    page.keyboard.press("Space")
+    settle(page)
+    assert state(page)["dictionary"]["h"] == pytest.approx(W[1, :, 0], abs=1e-5)
+    page.focus("summary")
+    page.keyboard.press("Enter")
+    assert page.locator("details p").first.is_visible()
+    page.wait_for_function("location.hash.includes('density=0.001')")
+
+
+def test_arrows_turn_to_the_directions_of_the_data(visit, dictionaries):
+    for motion in ("no-preference", "reduce"):
+        page = visit(reduced_motion=motion)
+        opened(page, "view=dictionary&penalty=0.5")
+        page.evaluate("""() => { window.seen = []; const look = () => {
+            window.seen.push(toymodels.state.dictionary.angles.join()); requestAnimationFrame(look) }; look() }""")
+        slide(page, "penalty", 0)
+        page.wait_for_function("!toymodels.state.moving")
+        x, y = dictionaries["D"][0, 0]
+        turned = np.sort(np.mod(state(page)["dictionary"]["angles"], 2 * np.pi))
+        assert turned == pytest.approx(np.sort(np.mod(np.arctan2(y, x), 2 * np.pi)), abs=1e-6)
+        steps = len(set(page.evaluate("window.seen")))
+        assert steps > 5 if motion == "no-preference" else steps == 2
+
+
+# 15
 def test_without_scripts_the_figure_and_its_sentence_are_there(visit):
     page = visit(java_script_enabled=False)
     page.goto(PAGE)

@@ -8,9 +8,21 @@ from pathlib import Path
 from toymodels.checks import count, require
 
 # the steps of the story
-PRESETS = ("input", "dense", "triangle", "pairs", "pentagon", "sweep", "starts", "beat", "superposition", "trap")
+PRESETS = (
+    "input",
+    "dense",
+    "triangle",
+    "pairs",
+    "pentagon",
+    "sweep",
+    "starts",
+    "beat",
+    "superposition",
+    "trap",
+    "read",
+)
 STATE = {  # key of a state: what its value may be
-    "view": r"one|two",
+    "view": r"one|two|dictionary",
     "preset": "|".join(PRESETS),
     "p": r"0?\.\d+|1(\.0*)?",
     "r": r"\d+(\.\d*)?|\.\d+",
@@ -23,6 +35,9 @@ STATE = {  # key of a state: what its value may be
     "lr": r"\d*\.?\d+",
     "game": r"on|off",
     "x": r"(\d*\.?\d+,)+\d*\.?\d+",
+    "density": r"0\.1|0\.001",
+    "penalty": r"0?\.\d+",
+    "point": r"-?\d*\.?\d+,-?\d*\.?\d+",
     "W": r"(-?\d*\.?\d+,)+-?\d*\.?\d+",
     "b": r"(-?\d*\.?\d+,)+-?\d*\.?\d+",
 }
