@@ -55,7 +55,7 @@ def branch_losses(
             ax.plot(r[first], branch.loss[first, 0], "o", color=BRANCH_COLOURS[name], ms=5, zorder=4)
     x, y = tested.expand_as(runs).T.flatten(), runs.T.flatten()
     ax.plot(x, y, ".", color="0.55", ms=2.5, zorder=2, label="runs")
-    ax.axvline(crossing, color="black", lw=0.7, ls=":", label=f"cross at $r$ = {crossing:.3f}")
+    ax.axvline(crossing, ymax=0.55, color="black", lw=0.7, ls=":", label=f"cross at $r$ = {crossing:.3f}")
     ax.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 0.2), ylabel="loss")
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
     ax.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"])
