@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from scipy.stats import spearmanr
 from torch import Tensor
 
@@ -26,17 +26,25 @@ def alike(p: Float64[Tensor, " setting"], n_features: int = 6) -> Setting:
     return SparseFeatures(n_features, p), torch.ones(n_features)
 
 
+def shapes(
+    W: Float[Tensor, "start setting hidden 5"],
+) -> tuple[Bool[Tensor, "start setting"], Bool[Tensor, "start setting"]]:
+    """Which models are a pentagon, and which are two digons of features 1 to 4 without feature 0.
+
+    Pentagon: all five represented, none of 1 to 4 opposite another of them. Opposite: cosine below -0.99; the pentagon
+    bends to -0.974 before it ends.
+    """
+    kept = represented(W)
+    opposite = (cosines(W)[..., 1:, 1:] < -0.99).sum((-2, -1)) / 2
+    return kept.all(-1) & (opposite == 0), ~kept[..., 0] & (opposite == 2)
+
+
 def ends_as(
     W: Float[Tensor, "start setting hidden 5"],
 ) -> tuple[Float64[Tensor, " setting"], Float64[Tensor, " setting"]]:
-    """Shares of the starts that end as a pentagon, and as two digons of features 1 to 4 without feature 0.
-
-    Pentagon: all five represented, none of 1 to 4 opposite another of them. Opposite: cosine below -0.95.
-    """
-    kept = represented(W)
-    opposite = (cosines(W)[..., 1:, 1:] < -0.95).sum((-2, -1)) / 2
-    ends = kept.all(-1) & (opposite == 0), ~kept[..., 0] & (opposite == 2)
-    return ends[0].double().mean(0), ends[1].double().mean(0)
+    """Shares of the starts that end as a pentagon, and as two digons, see shapes."""
+    pentagons, digons = shapes(W)
+    return pentagons.double().mean(0), digons.double().mean(0)
 
 
 def half_pentagons(W: Float[Tensor, "start ratio hidden 5"], r: Float64[Tensor, " ratio"]) -> float:
