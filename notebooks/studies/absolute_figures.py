@@ -64,6 +64,7 @@ def ratios(
     for name, ratio in random.items():
         panel.plot(list(ratio), list(ratio.values()), "x:", color="grey", label=name)
     panel.axhline(1.0, color="black", lw=0.8)
+    panel.set_ylim(bottom=0.04)  # leaves room for the legend
     panel.set_yscale("log")
     panel.set_ylabel("loss over the monosemantic model's")
     density_axis(panel, 1.0, min(min(best) for best in carried.values()))
