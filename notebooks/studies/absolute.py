@@ -56,7 +56,7 @@ def carried(
     def lowest(some: tm.AbsoluteValueModel, keep: int, rows: int, iterations: int) -> tm.AbsoluteValueModel:
         tm.minimise(some, features, importance, iterations, 1e-6, rows=rows, seed=rows)
         loss = torch.from_numpy(loss_of(some, features, importance)).view(-1, chains)
-        return minima.lowest(some, loss, keep)[0]
+        return minima.lowest(some, loss, keep, 1e-4)[0]
 
     pool = lowest(model.select(slice(None)), 3, 4096, 150)
     if kicks:
@@ -88,13 +88,12 @@ def participation(W1: Array) -> Array:
     return np.abs(W1).sum(-1) ** 2 / np.maximum((W1**2).sum(-1), 1e-30)
 
 
-def drawn(model: tm.AbsoluteValueModel, signed: bool = False) -> tuple[Array, Array]:
-    """W1 [hidden, feature] and W2 [feature, hidden] of one model as they are drawn: rescaled, and its neurons in the
-    order of the features that they stand for, see shares.
+def by_feature(W1: Array, W2: Array, signed: bool = False) -> tuple[Array, Array]:
+    """The same model as it is drawn: rescaled, and its neurons in the order of what they stand for, see shares.
 
     signed: in the order of the features of their largest abs(W1), of each first those with a positive weight.
     """
-    W1, W2 = rescaled(*matrices(model))
+    W1, W2 = rescaled(W1, W2)
     feature = np.abs(W1).argmax(1) if signed else shares(W1, W2).argmax(1)
     negative = signed & (np.take_along_axis(W1, feature[:, None], 1)[:, 0] < 0.0)
     order = np.lexsort((negative, feature))
@@ -282,11 +281,11 @@ def least_turned(
     return float(turned(model, features, importance, turns).min())
 
 
-def served(model: tm.AbsoluteValueModel, features: Features, importance: Tensor, rows: int = 1 << 16) -> Array:
-    """What is left of each feature's loss, over what ignoring it costs, [feature], for one model."""
+def served(model: tm.AbsoluteValueModel, features: Features, rows: int = 1 << 16) -> Array:
+    """What one model leaves of each feature's loss, over what ignoring that feature costs, [feature]."""
     n = model.n_features
-    each = torch.eye(n, dtype=torch.float64)  # the loss of one feature alone
-    left = loss_of(model.select([0] * n), features, each, rows, MEASURE)
+    one_feature_each = torch.eye(n, dtype=torch.float64)  # importances, for as many copies of the model
+    left = loss_of(model.select([0] * n), features, one_feature_each, rows, MEASURE)
     return left / ignored_loss(features.density[0, 0].item())
 
 
