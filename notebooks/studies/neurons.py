@@ -39,7 +39,9 @@ def turned(model: ToyModel, features: Features, importance: Tensor, turns: Seque
     return loss[1:] / loss[0]
 
 
-def activations(model: ToyModel, features: Features, rows: int, seed: int = MEASURE) -> tuple[Array, Array, Array]:
+def activations(
+    model: ToyModel, features: Features, rows: int, seed: int = MEASURE
+) -> tuple[NDArray, NDArray, NDArray]:
     """Weighted inputs x [row, feature], their weights [row], and the neurons' activations there [row, hidden]."""
     x, weight = (
         values[0] for values in tm.StratifiedLoss(features, torch.ones(model.n_features), rows, seed).sample.rows
