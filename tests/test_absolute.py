@@ -23,7 +23,7 @@ def test_the_monosemantic_model_loses_what_it_ignores():
     assert loss[0] == pytest.approx(absolute.monosemantic_loss(importance, 4, 0.3), abs=6 * error[0] + 1e-6)
     near, far = (absolute.monosemantic(8, 4, 0.3, 3, noise) for noise in (1e-3, 0.1))
     assert near.n_instances == 3
-    assert (far.W1 - absolute.monosemantic(8, 4, 0.3).W1).std() == pytest.approx(0.1, rel=0.3)
+    assert (far.W1 - absolute.monosemantic(8, 4, 0.3).W1).std().item() == pytest.approx(0.1, rel=0.3)
     assert not torch.equal(near.W1[0], near.W1[1])
 
 

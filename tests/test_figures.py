@@ -173,7 +173,9 @@ def test_arrangements_show_every_angle_and_the_interval_of_every_share():
 def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_line():
     ratios = {0.1: (0.5, 0.01), 0.01: (0.25, 0.01)}
     W1, W2 = absolute.matrices(absolute.monosemantic(3, 4, 0.1))
-    axes = absolute_figures.stacks(list(ratios), [W1] * 2, [W2] * 2, [one for one, _ in ratios.values()]).axes
+    axes = absolute_figures.stacks(
+        list(ratios), np.stack([W1] * 2), np.stack([W2] * 2), [one for one, _ in ratios.values()]
+    ).axes
     assert [ax.get_ylabel() for ax in axes] == ["$p = 0.1$", "$p = 0.01$"]
     assert [ax.get_title(loc="right")[-5:] for ax in axes] == ["0.500", "0.250"]
     (ax,) = absolute_figures.ratios({"carried": ratios}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes

@@ -24,7 +24,6 @@ PAPER_CODES = {  # the neurons of each feature in the paper's six regimes of ten
     "pairs": list(combinations(range(5), 2)),
     "triples": list(combinations(range(5), 3)),
 }
-ONE_AND_EIGHT = [(1,), (0,), (1, 3, 4), (4,), (3, 4), (3,), (2,), (2, 4), (2, 3)]  # found by a search at p = 0.03
 
 
 def sets(W: Array) -> dict[int, tuple[int, ...]]:

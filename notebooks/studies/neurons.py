@@ -39,16 +39,13 @@ def turned(model: ToyModel, features: Features, importance: Tensor, turns: Seque
     return loss[1:] / loss[0]
 
 
-def activations(
-    model: ToyModel, features: Features, rows: int, seed: int = MEASURE
-) -> tuple[NDArray, NDArray, NDArray]:
+def activations(model: ToyModel, features: Features, rows: int, seed: int = MEASURE) -> tuple[Array, Array, Array]:
     """Weighted inputs x [row, feature], their weights [row], and the neurons' activations there [row, hidden]."""
-    x, weight = (
-        values[0] for values in tm.StratifiedLoss(features, torch.ones(model.n_features), rows, seed).sample.rows
-    )
+    rows_of_tasks = tm.StratifiedLoss(features, torch.ones(model.n_features), rows, seed).sample.rows
+    x, weight = (values[0].astype(np.float64) for values in rows_of_tasks)
     with torch.no_grad():
         h = model.select([0]).hidden(torch.from_numpy(x)[None].to(model.encoder))[0]
-    return x, weight, h.numpy()
+    return x, weight, h.double().numpy()
 
 
 def time_on(model: ToyModel, features: Features, rows: int = 4096) -> Array:
