@@ -41,7 +41,7 @@ build/%.done: notebooks/%.ipynb $(SOURCES) | .venv/installed
 	$(PY) scripts/execute_notebook.py $< --log build/timings.txt
 	touch $@
 
-FINDINGS.pdf: FINDINGS.tex figures/numbers.tex figures/settings.tex $(wildcard figures/*.pdf)
+FINDINGS.pdf: FINDINGS.tex CITATION.cff figures/numbers.tex figures/settings.tex $(wildcard figures/*.pdf)
 	SOURCE_DATE_EPOCH=0 FORCE_SOURCE_DATE=1 latexmk -pdf -interaction=nonstopmode -halt-on-error -silent \
 		-outdir=build FINDINGS.tex
 	cp build/FINDINGS.pdf $@

@@ -2,73 +2,86 @@
 
 import numpy as np
 import pytest
+import torch
 
+import toymodels as tm
 from studies import absolute, neurons
+
+SPARSE = tm.SparseFeatures(2, 0.2, signed=True)
+
+
+def with_motif():
+    W1, W2 = torch.zeros(3, 2).double(), torch.zeros(2, 3).double()
+    W1[0], W2[:, 0] = torch.tensor([2.0, -0.5]), torch.tensor([0.5, 2.0])
+    W1[1, 0], W2[1, 1] = 1.0, -4.0
+    return tm.AbsoluteValueModel.from_weights(W1, W2)
+
+
+def test_the_monosemantic_model_loses_what_it_ignores():
+    features, importance = tm.SparseFeatures(8, 0.3, signed=True), 0.8 ** torch.arange(8).double()
+    loss, error = neurons.measured(absolute.monosemantic(8, 4, 0.3), features, importance, 1 << 13)
+    assert loss[0] == pytest.approx(absolute.monosemantic_loss(importance, 4, 0.3), abs=6 * error[0] + 1e-6)
+    near, far = (absolute.monosemantic(8, 4, 0.3, 3, noise) for noise in (1e-3, 0.1))
+    assert near.n_instances == 3
+    assert (far.W1 - absolute.monosemantic(8, 4, 0.3).W1).std().item() == pytest.approx(0.1, rel=0.3)
+    assert not torch.equal(near.W1[0], near.W1[1])
 
 
 def test_the_motif_is_found_where_it_was_put_and_not_without_its_second_neuron():
-    W1, W2 = np.zeros((3, 2)), np.zeros((2, 3))
-    W1[0], W2[:, 0] = (2.0, -0.5), (0.5, 2.0)
-    W1[1, 0], W2[1, 1] = 1.0, -4.0
-    assert absolute.motifs(W1, W2) == [(0, 1, 0, 1)]
+    model, importance = with_motif(), torch.ones(2)
+    (found,) = absolute.all_motifs(model)
+    assert found == [(0, 1, 0, 1)]
+    W1, W2 = absolute.matrices(model)
     assert absolute.motifs(W1, np.where([[False] * 3, [False, True, False]], 0.0, W2)) == []
-    two = neurons.Problem(np.ones(2), 3, tied=False, absolute=True)
-    theta, found = neurons.pack(two, W1, W2, np.zeros(2)), absolute.motifs(W1, W2)
-    rise, net, without = absolute.inhibition(two, 0.2, theta, found, 1 << 11).T
+    rise, net, without = absolute.inhibition(model, SPARSE, found, 1 << 11).T
     assert rise > 1e6
     assert net == pytest.approx(0.0, abs=1e-6)  # 4 x into the weak output, less 4 x
     assert without == pytest.approx(2.0, rel=0.02)  # 4 x, of mean 1/2
-    faint, inhibits, other = absolute.story(two, 0.2, theta, found, 1 << 11)
+    faint, inhibits, other = absolute.story(model, SPARSE, importance, found, 1 << 11)
     assert faint == other == 1.0 < inhibits  # nothing faint here, and no other negative weight
+    assert torch.equal(model.W2, with_motif().W2)  # the model itself stays
 
 
-def test_models_of_several_runs_are_pooled_by_loss_and_those_with_the_motif_ablated():
-    two = neurons.Problem(np.ones(2), 3, tied=False, absolute=True)
-    W1, W2 = np.array([[2.0, -0.5], [1.0, 0.0], [0.0, 0.0]]), np.array([[0.5, 0.0, 0.0], [2.0, -4.0, 0.0]])
-    has, none = neurons.pack(two, W1, W2, np.zeros(2)), absolute.monosemantic(two, 0.2)
-    runs = [{"theta": np.stack([has, none]), "loss": np.array([2.0, 3.0])}]
-    pool = absolute.pooled(two, [*runs, {"theta": none[None], "loss": np.array([1.0])}])
-    np.testing.assert_array_equal(pool.theta, [none, has, none])
-    assert pool.loss.tolist() == [1.0, 2.0, 3.0]
-    assert pool.has.tolist() == [False, True, False]
-    lost = absolute.ablated(two, 0.2, pool, 1 << 11)
-    (effect,) = absolute.inhibition(two, 0.2, has, pool.found[1], 1 << 11)
+def test_models_with_the_motif_are_ablated_and_others_are_not():
+    importance, none = torch.ones(2), absolute.monosemantic(2, 3, 0.2)
+    models = tm.stack_models([none, with_motif(), none])
+    found = absolute.all_motifs(models)
+    assert [len(some) for some in found] == [0, 1, 0]
+    lost = absolute.ablated(models, SPARSE, importance, found, 1 << 11)
+    (effect,) = absolute.inhibition(with_motif(), SPARSE, found[1], 1 << 11)
     assert (lost.motifs, lost.worse, lost.negative_without) == (1, 1.0, 0.0)
     assert lost.rise == effect[0]
-    assert lost[-3:] == tuple(absolute.story(two, 0.2, has, pool.found[1], 1 << 11))
-    without = absolute.ablated(two, 0.2, absolute.pooled(two, [{"theta": none[None], "loss": np.ones(1)}]))
+    assert lost[-3:] == tuple(absolute.story(with_motif(), SPARSE, importance, found[1], 1 << 11))
+    without = absolute.ablated(none, SPARSE, importance, absolute.all_motifs(none))
     assert without.motifs == 0
     assert np.isnan(without[1:]).all()
 
 
 def test_neurons_are_drawn_rescaled_and_by_feature():
-    two = neurons.Problem(np.ones(2), 3, tied=False, absolute=True)
     W1, W2 = np.array([[0.0, 2.0], [-4.0, 0.0], [0.5, 0.0]]), np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
-    theta = neurons.pack(two, W1, W2, np.zeros(2))
-    drawn, answers = absolute.by_feature(two, theta)
+    drawn, answers = absolute.by_feature(W1, W2)
     np.testing.assert_array_equal(drawn, [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     np.testing.assert_array_equal(answers, [[4.0, 0.5, 0.0], [0.0, 0.0, 2.0]])
-    signed, _ = absolute.by_feature(two, theta, signed=True)
+    signed, _ = absolute.by_feature(W1, W2, signed=True)
     np.testing.assert_array_equal(signed, [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
 
 
 def test_a_monosemantic_neuron_has_its_primary_feature_alone():
-    p = neurons.Problem(np.ones(4), 4, tied=False, absolute=True)
-    strongest, always, second = absolute.primary(p, 0.2, absolute.monosemantic(p, 0.2), rows=1 << 11)
+    features = tm.SparseFeatures(4, 0.2, signed=True)
+    strongest, always, second = absolute.primary(absolute.monosemantic(4, 4, 0.2), features, rows=1 << 11)
     assert strongest == pytest.approx(np.ones(4))
     assert always == pytest.approx(np.ones(4), abs=1e-4)
     assert (second == 0.0).all()
 
 
 def test_polysemy_is_that_of_the_neurons_above_the_threshold():
-    p = neurons.Problem(np.ones(3), 3, tied=False, absolute=True)
-    W1 = np.array([[1.0, 0.5, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    theta = neurons.pack(p, W1, W1.T, np.zeros(3))
-    found = absolute.polysemy(p, 0.2, theta, rows=1 << 11)
+    W1 = torch.tensor([[1.0, 0.5, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]).double()
+    model, features = tm.AbsoluteValueModel.from_weights(W1, W1.T), tm.SparseFeatures(3, 0.2, signed=True)
+    found = absolute.polysemy(model, features, rows=1 << 11)
     assert (found.median, found.largest, found.share) == (1.0, 1.5**2 / 1.25, 1 / 3)
-    assert found[3:] == tuple(absolute.primary(p, 0.2, theta, rows=1 << 11)[:, 0])
+    assert found[3:] == tuple(absolute.primary(model, features, rows=1 << 11)[:, 0])
     assert found.second == 0.5
-    none = absolute.polysemy(p, 0.2, theta, above=2.0, rows=1 << 11)
+    none = absolute.polysemy(model, features, above=2.0, rows=1 << 11)
     assert none.share == 0.0
     assert np.isnan(none[3:]).all()
 
@@ -80,45 +93,49 @@ def test_two_values_folded_into_one_with_steep_ramps_keep_the_rounding_of_one(Z)
         absolute.folded_loss(Z, 1.0)
 
 
-def test_the_lowest_of_chains_is_compared_on_the_same_rows():
-    p = neurons.Problem(0.8 ** np.arange(4), 4, tied=False, absolute=True)
-    best, other = absolute.monosemantic(p, 0.2), absolute.beginning(p, 1)[1]
-    chains = [{"theta": np.stack([theta]), "loss": np.array([loss])} for theta, loss in ((other, 2.0), (best, 1.0))]
-    found = absolute.lowest(p, [0.2], chains, rows=1 << 10)[0.2]
-    assert (found.ratio, found.error) == (1.0, 0.0)
-    assert found.chains == pytest.approx(np.array([2.0, 1.0]) / absolute.monosemantic_loss(p, 0.2))
-    np.testing.assert_array_equal(found.theta, best)
-    chains[0]["loss"][0] = 0.5
-    assert absolute.lowest(p, [0.2], chains, rows=1 << 10)[0.2].ratio > 1.1
-    assert absolute.lowest(p, [0.2], chains, beyond=1e6, rows=1 << 10)[0.2].ratio == pytest.approx(1.0, abs=1e-3)
+def test_the_ratio_is_one_for_the_monosemantic_model_and_features_beyond_pull_it_there():
+    features, importance = tm.SparseFeatures(4, 0.2, signed=True), 0.8 ** torch.arange(4).double()
+    best, other = absolute.monosemantic(4, 4, 0.2), absolute.monosemantic(4, 4, 0.2, noise=0.1)
+    ratio, error = absolute.ratio(tm.stack_models([best, other]), features, importance, rows=1 << 10)
+    assert (ratio[0], error[0]) == (1.0, 0.0)
+    assert ratio[1] > 1.1
+    assert error[1] > 0.0
+    beyond, _ = absolute.ratio(other, features, importance, beyond=1e6, rows=1 << 10)
+    assert beyond[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_is_left_of_each_feature():
+    left = absolute.served(absolute.monosemantic(3, 4, 0.2), tm.SparseFeatures(3, 0.2, signed=True), 1 << 12)
+    np.testing.assert_allclose(left, [0.0, 0.0, 1.0], atol=0.02)
 
 
 def test_the_form_of_solved_models():
-    p = neurons.Problem(np.ones(3), 6, tied=False, absolute=True)
-    solved = absolute.monosemantic(p, 1.0)
-    assert absolute.solved_form(p, solved[None]) == (1.0, 0.0)
-    mixed = absolute.beginning(p, 0)[1]
-    share, error = absolute.solved_form(p, np.stack([solved, mixed]))
+    solved, mixed = absolute.monosemantic(3, 6, 1.0), absolute.monosemantic(3, 6, 1.0, noise=0.1)
+    assert absolute.solved_form(solved) == (1.0, 0.0)
+    share, error = absolute.solved_form(tm.stack_models([solved, mixed]))
     assert share == 0.5
     assert error > 0.01
-    assert absolute.solved_form(p, np.zeros((0, solved.size))) == (0.0, 1.0)
 
 
-def test_a_chain_begins_near_the_monosemantic_model():
-    p = neurons.Problem(0.8 ** np.arange(3), 2, tied=False, absolute=True)
-    found = absolute.chain(p, [1.0, 0.5], seed=1, kicks=0, rows=1 << 8, back=False)
-    again = neurons.carried(p, [1.0, 0.5], absolute.beginning(p, 1), 1, 0, 1 << 8, False)
-    np.testing.assert_array_equal(found["theta"], again["theta"])
-    assert found["loss"][0] / absolute.monosemantic_loss(p, 1.0) == pytest.approx(1.0, abs=0.02)
+def test_chains_are_carried_on_their_own_and_kicks_never_raise_the_loss():
+    features, importance = tm.SparseFeatures(3, 0.1, signed=True), 0.8 ** torch.arange(3).double()
+    begun = absolute.monosemantic(3, 2, 0.1, 4, 0.1)  # two models of two chains
+    effort = {"rows": 512, "iterations": 40}
+
+    def carried(chains, kicks, model):
+        g = torch.Generator().manual_seed(0)
+        return absolute.carried(model, features, importance, chains, kicks, g, **effort)
+
+    both = carried(2, 0, begun)
+    assert both.n_instances == 4
+    for chain in (0, 1):
+        alone = carried(1, 0, begun.select([chain, chain + 2]))
+        assert torch.equal(alone.W1[0], both.W1[chain])
+    without, kicked = (neurons.loss_of(carried(2, kicks, begun), features, importance)[:2] for kicks in (0, 6))
+    assert (kicked < without * 1.01).all()
 
 
-def test_the_lowest_of_random_starts_and_of_turns_over_what_they_are_compared_with():
-    p = neurons.Problem(np.ones(4), 4, tied=False, absolute=True)
-    scale = {density: absolute.monosemantic_loss(p, density) for density in (0.2, 0.1)}
-    runs = [{"loss": np.array([3.0, 2.0]) * scale[density]} for density in scale]
-    assert absolute.lowest_ratio(p, [0.2, 0.1], runs) == pytest.approx({0.2: 2.0, 0.1: 2.0})
-    with pytest.raises(ValueError, match="zip"):
-        absolute.lowest_ratio(p, [0.2], runs)
-    best = {0.2: absolute.Found(1.0, 0.0, absolute.monosemantic(p, 0.2), np.ones(1))}
-    few, more = (absolute.least_turned(p, best, number)[0.2] for number in (2, 6))
+def test_of_more_turns_the_least_is_not_higher():
+    model, features = absolute.monosemantic(4, 4, 0.2), tm.SparseFeatures(4, 0.2, signed=True)
+    few, more = (absolute.least_turned(model, features, torch.ones(4), number) for number in (2, 6))
     assert 1.0 < more <= few

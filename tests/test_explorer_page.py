@@ -700,6 +700,8 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
     go(page, "preset=pairs")
     share = int(re.search(r"(\d+) % of single", page.inner_text("#finding"))[1])
     assert 27 < share < 40, "about one third"
+    go(page, "preset=read")
+    assert state(page)["dictionary"]["found"] < 5, "they turn away"
     go(page, "preset=superposition")
     assert ", superposition has the lowest loss" in page.inner_text("#finding")
 
@@ -897,6 +899,24 @@ def test_below_the_border_the_lowest_dictionary_beats_any_with_its_arrows_on_the
             assert lowest < 0.995 * own
         else:
             assert lowest == pytest.approx(own, rel=1e-3)
+
+
+def test_on_sparse_data_all_arrows_turn_by_one_angle_and_two_write_a_feature(dictionaries):
+    W, E, D = dictionaries["W"][1], dictionaries["E"][1, :20], dictionaries["D"][1, :20]  # of small penalties
+    unit = W / np.linalg.norm(W, axis=0)
+    cosine = np.einsum("kil,if->klf", D / np.linalg.norm(D, axis=1, keepdims=True), unit)
+    twist = np.degrees(np.arccos(cosine.max(2)))
+    assert np.ptp(twist, axis=1).max() < 0.5
+    assert twist.min() > 20
+    read = np.einsum("kli,if->klf", E / np.linalg.norm(E, axis=2, keepdims=True), unit)
+    assert np.degrees(np.arcsin(abs(read).min(2))).max() < 4, "nearly at right angles to one feature"
+    for k in range(20):
+        with torch.no_grad():
+            model = autoencoder(dictionaries, 1, k)
+            pre = torch.tensor(W.T, dtype=torch.float64) @ model.E[0].T + model.e[0]
+            wrote = (pre.relu() * model.D[0].norm(dim=0)).sort(1).values
+        assert (wrote[:, -3] < 0.01).all()
+        assert (wrote[:, -2] > 0.4).all()
 
 
 def test_inputs_pass_through_the_dictionary(page, dictionaries):

@@ -18,7 +18,6 @@ from studies import (
     landscape,
     local_bases,
     local_bases_figures,
-    neurons,
     neurons_figures,
     nulls_figures,
     octahedron_figures,
@@ -172,13 +171,14 @@ def test_arrangements_show_every_angle_and_the_interval_of_every_share():
 
 
 def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_line():
-    p = neurons.Problem(np.ones(3), 4, tied=False, absolute=True)
-    ratios = {0.1: 0.5, 0.01: 0.25}
-    best = {d: absolute.Found(ratio, 0.01, absolute.monosemantic(p, d), np.ones(1)) for d, ratio in ratios.items()}
-    axes = absolute_figures.stacks(p, best).axes
+    ratios = {0.1: (0.5, 0.01), 0.01: (0.25, 0.01)}
+    W1, W2 = absolute.matrices(absolute.monosemantic(3, 4, 0.1))
+    axes = absolute_figures.stacks(
+        list(ratios), np.stack([W1] * 2), np.stack([W2] * 2), [one for one, _ in ratios.values()]
+    ).axes
     assert [ax.get_ylabel() for ax in axes] == ["$p = 0.1$", "$p = 0.01$"]
     assert [ax.get_title(loc="right")[-5:] for ax in axes] == ["0.500", "0.250"]
-    (ax,) = absolute_figures.ratios({"carried": best}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes
+    (ax,) = absolute_figures.ratios({"carried": ratios}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"carried", "random"}
     assert ax.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.25]
     assert [2.0, 3.0] in [list(line.get_ydata()) for line in ax.lines]

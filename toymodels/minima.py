@@ -151,14 +151,14 @@ def _kicked(pool: ToyModel, depth: int, tasks: int, kicks: int, generator: torch
     return candidates
 
 
-def lowest(models: ToyModel, loss: Tensor, keep: int) -> tuple[ToyModel, Tensor]:
+def lowest(models: ToyModel, loss: Tensor, keep: int, same: float = 1e-5) -> tuple[ToyModel, Tensor]:
     """The `keep` models of lowest loss [start, task] for each task, in order, with their losses.
 
-    Those with the loss of another one (to a part in 10^5) are the same minimum: they come last.
+    Those with the loss of another one (up to the fraction `same`) are the same minimum: they come last.
     """
     ordered, start = loss.nan_to_num(nan=math.inf).sort(0)
-    same = torch.zeros_like(ordered, dtype=torch.bool)
-    same[1:] = ordered[1:] <= ordered[:-1] * (1 + 1e-5)
-    rank = same.int().argsort(dim=0, stable=True)[:keep]
+    known = torch.zeros_like(ordered, dtype=torch.bool)
+    known[1:] = ordered[1:] <= ordered[:-1] * (1 + same)
+    rank = known.int().argsort(dim=0, stable=True)[:keep]
     index = start.gather(0, rank) * loss.shape[1] + torch.arange(loss.shape[1])
     return models.select(index.flatten()), ordered.gather(0, rank)

@@ -10,7 +10,7 @@ geometry, staircase, crowd, large    04  graphs of features, what each shape sav
 sets, polygons, local_bases          05  pairs and triples of features, one feature perturbed, correlated sets
 dynamics, octahedron                 06  jumps during training, two sets of three features
 attacks, vulnerability               07  adversarial attacks, by density too, and training against them
-flat, neurons, codes                 08  models with hidden neurons (09 too), sets of neurons as codes of features
+neurons, codes                       08  models with hidden neurons (09 too), sets of neurons as codes of features
 absolute                             09  models that compute absolute values
 conditions                           10  where starts end under other conditions of training
 nulls                                11  networks to compare a trained one with

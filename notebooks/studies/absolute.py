@@ -1,32 +1,75 @@
-"""Networks that compute |x|, and how many they compute at once (paper, section 8): against the monosemantic one.
+"""Networks that compute |x|, and how many they compute at once (paper, section 8): against the monosemantic one."""
 
-A model is a vector theta of a Problem with absolute=True and two matrices, see `neurons`.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
-from studies.flat import stratified
-from studies.neurons import MEASURE, Array, Problem, carried, pack, sampled_loss, turned, weights
+import toymodels as tm
+from studies.neurons import MEASURE, Array, activations, loss_of, turned
+from toymodels import minima, streams
 from toymodels.checks import count, require
+from toymodels.data import Features
 from toymodels.theory import ignored_loss
 
 
-def monosemantic_loss(problem: Problem, density: float) -> float:
+def monosemantic_loss(importance: Tensor, n_hidden: int, density: float) -> float:
     """Loss of the best model of |x| with two neurons a feature: Σ_{i ≥ m/2} I_i (p/3 - p²/4)."""
-    return float(problem.importance[problem.n_hidden // 2 :].sum() * (density / 3.0 - density**2 / 4.0))
+    return float(importance[n_hidden // 2 :].sum()) * ignored_loss(density)
 
 
-def monosemantic(problem: Problem, density: float) -> Array:
-    """That model, [parameter]: ReLU(x_i) + ReLU(-x_i) for the m/2 most important features, else the mean p/2."""
-    n, m = len(problem.importance), problem.n_hidden
-    W1, W2, b = np.zeros((m, n)), np.zeros((n, m)), np.full(n, density / 2.0)
-    for i in range(m // 2):
-        W1[2 * i : 2 * i + 2, i], W2[i, 2 * i : 2 * i + 2], b[i] = (1.0, -1.0), 1.0, 0.0
-    return pack(problem, W1, W2, b)
+def monosemantic(
+    n: int, m: int, density: float, models: int = 1, noise: float = 0.0, seed: int = 0
+) -> tm.AbsoluteValueModel:
+    """That model: ReLU(x_i) + ReLU(-x_i) for the m/2 most important features, else the mean p/2.
+
+    noise: standard deviation of what is added to every parameter, another one for each of so many models.
+    """
+    W1, b = torch.zeros(m, n, dtype=torch.float64), torch.full((n,), density / 2.0, dtype=torch.float64)
+    W1[0 : 2 * (m // 2) : 2, : m // 2] = torch.eye(m // 2, dtype=torch.float64)
+    W1[1 : 2 * (m // 2) : 2, : m // 2] = -torch.eye(m // 2, dtype=torch.float64)
+    b[: m // 2] = 0.0
+    model = tm.AbsoluteValueModel.from_weights(W1, W1.abs().T, b).select([0] * models)
+    generator = torch.Generator().manual_seed(seed)
+    for values in model.parameters():
+        values.data += noise * torch.randn(values.shape, generator=generator, dtype=torch.float64)
+    return model
+
+
+def carried(
+    model: tm.AbsoluteValueModel,
+    features: Features,
+    importance: Tensor,
+    chains: int,
+    kicks: int,
+    generator: torch.Generator,
+    rows: int = 1 << 13,
+    iterations: int = 400,
+) -> tm.AbsoluteValueModel:
+    """The two lowest minima of each chain at one density, from its models and from kicked copies of its three lowest.
+
+    instance = candidate * chains + chain. rows, iterations: of the last L-BFGS; the others have half as many.
+    """
+
+    def lowest(some: tm.AbsoluteValueModel, keep: int, rows: int, iterations: int) -> tm.AbsoluteValueModel:
+        tm.minimise(some, features, importance, iterations, 1e-7, rows=rows, seed=rows)
+        loss = torch.from_numpy(loss_of(some, features, importance)).view(-1, chains)
+        return minima.lowest(some, loss, keep, 1e-4)[0]
+
+    coarse, few = rows // 2, iterations // 2
+    pool = lowest(model.select(slice(None)), 3, coarse, few)
+    if kicks:
+        new = tm.stack_models([pool] * kicks)
+        new.kick(streams.instance_seeds(generator, new.n_instances))
+        pool = tm.stack_models([pool, lowest(new, 3, coarse, few)])
+    return lowest(lowest(pool, 2, coarse, 0), 2, rows, iterations)
+
+
+def matrices(model: tm.AbsoluteValueModel, which: int = 0) -> tuple[Array, Array]:
+    """W1 [hidden, feature] and W2 [feature, hidden] of one of the models."""
+    return model.W1[which].detach().double().numpy(), model.W2[which].detach().double().numpy()
 
 
 def rescaled(W1: Array, W2: Array) -> tuple[Array, Array]:
@@ -46,13 +89,12 @@ def participation(W1: Array) -> Array:
     return np.abs(W1).sum(-1) ** 2 / np.maximum((W1**2).sum(-1), 1e-30)
 
 
-def by_feature(problem: Problem, theta: Array, signed: bool = False) -> tuple[Array, Array]:
-    """W1 [hidden, feature] and W2 [feature, hidden] of a model [parameter] as they are drawn: rescaled, and its neurons
-    in the order of the features that they stand for, see shares.
+def by_feature(W1: Array, W2: Array, signed: bool = False) -> tuple[Array, Array]:
+    """The same model as it is drawn: rescaled, and its neurons in the order of what they stand for, see shares.
 
     signed: in the order of the features of their largest abs(W1), of each first those with a positive weight.
     """
-    W1, W2 = rescaled(*weights(problem, theta)[:2])
+    W1, W2 = rescaled(W1, W2)
     feature = np.abs(W1).argmax(1) if signed else shares(W1, W2).argmax(1)
     negative = signed & (np.take_along_axis(W1, feature[:, None], 1)[:, 0] < 0.0)
     order = np.lexsort((negative, feature))
@@ -96,62 +138,48 @@ def motifs(
     return found
 
 
-def inhibition(problem: Problem, density: float, theta: Array, found: list[Motif], rows: int = 1 << 13) -> Array:
+def all_motifs(model: tm.AbsoluteValueModel) -> list[list[Motif]]:
+    """The motifs of each model."""
+    return [motifs(*matrices(model, k)) for k in range(model.n_instances)]
+
+
+def inhibition(model: tm.AbsoluteValueModel, features: Features, found: list[Motif], rows: int = 1 << 13) -> Array:
     """What the motifs' inhibiting neurons do in one model, where the strong feature is on and the weak one off.
 
     [motif, 3]: mean square of the weak output without that neuron over that with it; mean of what goes into its ReLU
     (the net interference) with that neuron, and without.
     """
-    W1, W2, b, c = weights(problem, theta)
-    sample = stratified(len(b), density, rows, MEASURE, problem.absolute)
-    x, weight, answers = sample.rows, sample.weight.reshape(-1), []
+    W1, W2 = matrices(model)
+    x, weight, h = activations(model, features, rows)
+    answers = []
     for a, inhibits, strong, weak in found:
         only = (x[:, strong] * np.sign(W1[a, strong]) > 0.0) & (x[:, weak] == 0.0)
-        h, w = np.maximum(x[only] @ W1.T + c, 0.0), weight[only] / weight[only].sum()
-        u = h @ W2[weak] + b[weak]
-        without = u - h[:, inhibits] * W2[weak, inhibits]
+        w = weight[only] / weight[only].sum()
+        u = h[only] @ W2[weak] + model.b[0, weak].item()
+        without = u - h[only, inhibits] * W2[weak, inhibits]
         squares = [w @ np.maximum(v, 0.0) ** 2 for v in (without, u)]
         answers.append((squares[0] / max(squares[1], 1e-12), w @ u, w @ without))
     return np.array(answers).reshape(-1, 3)
 
 
-def story(problem: Problem, density: float, theta: Array, found: list[Motif], rows: int = 1 << 13) -> Array:
+def story(
+    model: tm.AbsoluteValueModel, features: Features, importance: Tensor, found: list[Motif], rows: int = 1 << 13
+) -> Array:
     """How much of one model the motifs are: its loss without some weights, over its loss, [3].
 
     Without weights in below a tenth of their neuron's largest; without those by which the motifs' second neurons hold
     down the weak outputs; without all other negative weights out.
     """
-    W1, W2, b, c = weights(problem, theta)
-    inhibits = np.zeros(W2.shape, bool)
+    four = model.select([0] * 4)
+    W1, W2 = four.W1.data, four.W2.data
+    inhibits = torch.zeros(W2[0].shape, dtype=torch.bool)
     for motif in found:
         inhibits[motif.weak, motif.inhibits] = True
-    faint = np.abs(W1) < 0.1 * np.abs(W1).max(1, keepdims=True)
-    parts = [(W1, W2), (np.where(faint, 0.0, W1), W2)]
-    parts += [(W1, np.where(drop, 0.0, W2)) for drop in (inhibits, (W2 < 0.0) & ~inhibits)]
-    loss = sampled_loss(problem, density, np.stack([pack(problem, *part, b, c) for part in parts]), rows, MEASURE)
+    W1[1][W1[1].abs() < 0.1 * W1[1].abs().amax(1, keepdim=True)] = 0.0
+    W2[2][inhibits] = 0.0
+    W2[3][(W2[3] < 0.0) & ~inhibits] = 0.0
+    loss = loss_of(four, features, importance, rows, MEASURE)
     return loss[1:] / loss[0]
-
-
-class Pool(NamedTuple):
-    """Models [model, parameter] by their loss [model], the lowest first, and the motifs of each."""
-
-    theta: Array
-    loss: Array
-    found: list[list[Motif]]
-
-    @property
-    def has(self) -> NDArray[np.bool_]:
-        """Which models have a motif, [model]."""
-        return np.array([len(some) > 0 for some in self.found], bool)
-
-
-def pooled(problem: Problem, runs: Sequence[dict[str, Array]]) -> Pool:
-    """The models of several runs of neurons.trained in one pool, searched for motifs."""
-    loss = np.concatenate([run["loss"] for run in runs])
-    order = np.argsort(loss)
-    theta = np.concatenate([run["theta"] for run in runs])[order]
-    found = [motifs(*pair) for pair in zip(*weights(problem, theta)[:2], strict=True)]
-    return Pool(theta, loss[order], found)
 
 
 class Ablated(NamedTuple):
@@ -171,32 +199,38 @@ class Ablated(NamedTuple):
     without_other: float
 
 
-def ablated(problem: Problem, density: float, pool: Pool, rows: int = 1 << 13) -> Ablated:
-    """Ablations of all models of the pool that have a motif; NaN if none has."""
-    some = [(pool.theta[k], pool.found[k]) for k in np.nonzero(pool.has)[0]]
+def ablated(
+    models: tm.AbsoluteValueModel,
+    features: Features,
+    importance: Tensor,
+    found: Sequence[list[Motif]],
+    rows: int = 1 << 13,
+) -> Ablated:
+    """Ablations of all models that have a motif; NaN if none has. found: all_motifs(models)."""
+    some = [(models.select([k]), motifs) for k, motifs in enumerate(found) if motifs]
     if not some:
         return Ablated(0, *[np.nan] * 7)
-    rise, net, without = np.concatenate([inhibition(problem, density, *one, rows) for one in some]).T
-    parts = np.median([story(problem, density, *one, rows) for one in some], 0)
+    rise, net, without = np.concatenate([inhibition(one, features, motifs, rows) for one, motifs in some]).T
+    parts = np.median([story(one, features, importance, motifs, rows) for one, motifs in some], 0)
     each = np.median(rise), np.mean(rise > 1.0), np.mean(net < 0.0), np.mean(without < 0.0), *parts
     return Ablated(len(rise), *map(float, each))
 
 
-def primary(problem: Problem, density: float, theta: Array, top: float = 0.01, rows: int = 1 << 14) -> Array:
-    """How far each neuron stands for its primary feature, the one of its largest abs(W1). [3, hidden]
+def primary(model: tm.AbsoluteValueModel, features: Features, top: float = 0.01, rows: int = 1 << 14) -> Array:
+    """How far each neuron of one model stands for its primary feature, the one of its largest abs(W1). [3, hidden]
 
     How often that feature is on in the neuron's strongest activations (the share `top` of those above 0), how often in
     all of them, and the second largest abs(W1) over the largest.
     """
-    W1, _, b, c = weights(problem, theta)
-    sample = stratified(len(b), density, rows, MEASURE, problem.absolute)
-    h, size = np.maximum(sample.rows @ W1.T + c, 0.0), np.sort(np.abs(W1), 1)
+    size = np.abs(matrices(model)[0])
+    x, weight, h = activations(model, features, rows)
     order = np.argsort(-h, 0)
-    on = np.take_along_axis(sample.rows[:, np.abs(W1).argmax(1)] != 0.0, order, 0)
-    mass = sample.weight.reshape(-1)[order] * (np.take_along_axis(h, order, 0) > 0.0)
-    mass /= mass.sum(0)
+    on = np.take_along_axis(x[:, size.argmax(1)] != 0.0, order, 0)
+    mass = weight[order] * (np.take_along_axis(h, order, 0) > 0.0)
+    mass = mass / mass.sum(0)
     strong = mass * (mass.cumsum(0) <= max(top, mass[0].max()))
-    return np.stack([(strong * on).sum(0) / strong.sum(0), (mass * on).sum(0), size[:, -2] / size[:, -1]])
+    second, first = np.sort(size, 1)[:, -2:].T
+    return np.stack([(strong * on).sum(0) / strong.sum(0), (mass * on).sum(0), second / first])
 
 
 class Polysemy(NamedTuple):
@@ -213,103 +247,62 @@ class Polysemy(NamedTuple):
     second: float
 
 
-def polysemy(problem: Problem, density: float, theta: Array, above: float = 1.2, rows: int = 1 << 14) -> Polysemy:
-    """How polysemantic the neurons of a model [parameter] are: those with a participation ratio above this number, see
+def polysemy(model: tm.AbsoluteValueModel, features: Features, above: float = 1.2, rows: int = 1 << 14) -> Polysemy:
+    """How polysemantic the neurons of one model are: those with a participation ratio above this number, see
     `participation` and `primary`."""
-    part = participation(weights(problem, theta)[0])
+    part = participation(matrices(model)[0])
     some = part > above
-    strongest, always, second = primary(problem, density, theta, rows=rows)[:, some] if some.any() else [[np.nan]] * 3
+    strongest, always, second = primary(model, features, rows=rows)[:, some] if some.any() else [[np.nan]] * 3
     each = np.median(part), part.max(), some.mean(), np.mean(strongest), np.mean(always), np.median(second)
     return Polysemy(*map(float, each))
 
 
-def beginning(problem: Problem, seed: int) -> Array:
-    """Where chains of models begin: models [2, parameter] near the monosemantic one, 0.001 and 0.1 off."""
-    centre = monosemantic(problem, 1.0)
-    return centre + np.array([[1e-3], [0.1]]) * np.random.default_rng(seed).normal(size=(2, centre.size))
-
-
-def chain(
-    problem: Problem, densities: list[float], seed: int, kicks: int, rows: int = 1 << 14, back: bool = True
-) -> dict[str, Array]:
-    """neurons.carried from the `beginning` of this seed, near the monosemantic model."""
-    return carried(problem, densities, beginning(problem, seed), seed, kicks, rows, back)
-
-
-class Found(NamedTuple):
-    """The lowest model at one density, its loss over the monosemantic one's, and the standard error of that.
-
-    chains: the same ratio for the model of each chain, by the loss that the chain gives.
-    """
-
-    ratio: float
-    error: float
-    theta: Array
-    chains: Array
-
-
-def lowest(
-    problem: Problem,
-    densities: Sequence[float],
-    chains: Sequence[dict[str, Array]],
-    beyond: float = 0.0,
-    rows: int = 1 << 16,
-) -> dict[float, Found]:
-    """At each density the lowest model of all chains (of neurons.carried), compared on the same rows.
+def ratio(
+    model: tm.AbsoluteValueModel, features: Features, importance: Tensor, beyond: float = 0.0, rows: int = 1 << 16
+) -> tuple[Array, Array]:
+    """Loss [instance] over the monosemantic model's, whose difference is taken on the same rows, and standard errors.
 
     beyond: importance of features that both models leave to their biases and that the problem leaves out.
     """
-    found = {}
-    for k, p in enumerate(densities):
-        theta = min(chains, key=lambda chain, k=k: chain["loss"][k])["theta"][k]
-        gain, error = difference(problem, p, theta, monosemantic(problem, p), rows)
-        left = beyond * ignored_loss(p)
-        scale = monosemantic_loss(problem, p) + left
-        each = np.array([chain["loss"][k] + left for chain in chains]) / scale
-        found[p] = Found(1.0 + gain / scale, error / scale, theta, each)
-    return found
+    p = features.density[0, 0].item()
+    both = tm.stack_models([monosemantic(model.n_features, model.n_hidden, p), model])
+    losses = np.stack([loss_of(both, features, importance, rows, MEASURE + k) for k in range(4)])
+    gains = (losses[:, 1:] - losses[:, :1]) / (
+        monosemantic_loss(importance, model.n_hidden, p) + beyond * ignored_loss(p)
+    )
+    return 1.0 + gains.mean(0), gains.std(0, ddof=1) / 2.0
 
 
-def lowest_ratio(problem: Problem, densities: Sequence[float], runs: Sequence[dict[str, Array]]) -> dict[float, float]:
-    """At each density the lowest loss of a run of neurons.trained, over the monosemantic model's."""
-    each = zip(densities, runs, strict=True)
-    return {p: float(run["loss"].min()) / monosemantic_loss(problem, p) for p, run in each}
+def least_turned(
+    model: tm.AbsoluteValueModel, features: Features, importance: Tensor, number: int = 20, seed: int = 0
+) -> float:
+    """The least loss of one model with its hidden space turned at random, over its own loss. See neurons.turned."""
+    rng = np.random.default_rng(seed)
+    turns = [np.linalg.qr(rng.normal(size=(model.n_hidden, model.n_hidden)))[0] for _ in range(number)]
+    return float(turned(model, features, importance, turns).min())
 
 
-def least_turned(problem: Problem, best: Mapping[float, Found], number: int = 20, seed: int = 0) -> dict[float, float]:
-    """At each density the least loss of the model with its hidden space turned at random, over its own loss.
-
-    number: random orthogonal matrices at each density. See neurons.turned.
-    """
-    rng, m = np.random.default_rng(seed), problem.n_hidden
-    turns = {p: [np.linalg.qr(rng.normal(size=(m, m)))[0] for _ in range(number)] for p in best}
-    return {p: float(turned(problem, p, found.theta, turns[p]).min()) for p, found in best.items()}
+def served(model: tm.AbsoluteValueModel, features: Features, rows: int = 1 << 16) -> Array:
+    """What one model leaves of each feature's loss, over what ignoring that feature costs, [feature]."""
+    n = model.n_features
+    one_feature_each = torch.eye(n, dtype=torch.float64)  # importances, for as many copies of the model
+    left = loss_of(model.select([0] * n), features, one_feature_each, rows, MEASURE)
+    return left / ignored_loss(features.density[0, 0].item())
 
 
-def solved_form(problem: Problem, theta: Array) -> tuple[float, float]:
-    """Of models [model, parameter]: the share whose used neurons take one feature each, and the largest error of an
-    answer to e_i or -e_i, without biases. (0, 1) without models.
+def solved_form(model: tm.AbsoluteValueModel) -> tuple[float, float]:
+    """The share of models whose used neurons take one feature each, and the largest error of an answer to e_i or -e_i,
+    without biases.
 
     A neuron takes one feature if the second largest abs(W1) is below 1 % of its largest, and is used if an abs(W2) of
     it, both rescaled, is above that.
     """
-    if len(theta) == 0:
-        return 0.0, 1.0
-    W1, W2 = rescaled(*weights(problem, theta)[:2])
+    W1, W2 = rescaled(model.W1.detach().numpy(), model.W2.detach().numpy())
     one = np.sort(np.abs(W1), -1)[..., -2] < 0.01
     used = (np.abs(W2) > 0.01).any(-2)
     answers = np.stack([W2 @ np.maximum(sign * W1, 0.0) for sign in (1.0, -1.0)])  # the columns of W1 answer e_i
-    error = np.abs(answers - np.eye(len(problem.importance))).max()
+    error = np.abs(answers - np.eye(model.n_features)).max()
     return float((one | ~used).all(-1).mean()), float(error)
-
-
-def difference(
-    problem: Problem, density: float, theta: Array, other: Array, rows: int = 1 << 16, scrambles: int = 4
-) -> tuple[float, float]:
-    """Loss of theta less that of another model on the same rows, and its standard error over scrambles."""
-    both = np.stack([theta, other])
-    gains = np.array([-np.diff(sampled_loss(problem, density, both, rows, MEASURE + k))[0] for k in range(scrambles)])
-    return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(scrambles))
 
 
 def folded_loss(Z: int, epsilon: float, points: int = 2000) -> float:

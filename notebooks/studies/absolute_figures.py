@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from studies import absolute, neurons
+from studies import absolute
 from studies.neurons_figures import feature_color, stack
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 from toymodels.plots.features import SHARING
@@ -25,12 +25,11 @@ def model_and_graph(W1: NDArray, W2: NDArray) -> Figure:
     return figure
 
 
-def model_and_motif(problem: neurons.Problem, theta: NDArray, found: Sequence[absolute.Motif]) -> Figure:
-    """A model [parameter] as stack plots, neurons by feature, and the first of the motifs found in it, if any, as a
-    graph."""
+def model_and_motif(W1: NDArray, W2: NDArray, found: Sequence[absolute.Motif]) -> Figure:
+    """A model as stack plots, neurons by feature, and the first of the motifs found in it, if any, as a graph."""
     figure, panels = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.6), layout="constrained")
-    model_of_neurons(panels, *absolute.by_feature(problem, theta))
-    W1, W2 = absolute.rescaled(*neurons.weights(problem, theta)[:2])
+    model_of_neurons(panels, *absolute.by_feature(W1, W2))
+    W1, W2 = absolute.rescaled(W1, W2)
     for motif in found[:1]:
         pair, features = [motif.shared, motif.inhibits], [motif.strong, motif.weak]
         neuron_graph(panels[2], W1[np.ix_(pair, features)], W2[np.ix_(features, pair)], features)
@@ -40,33 +39,34 @@ def model_and_motif(problem: neurons.Problem, theta: NDArray, found: Sequence[ab
     return figure
 
 
-def stacks(problem: neurons.Problem, best: Mapping[float, absolute.Found]) -> Figure:
-    """Stack plots of abs(W1), one below the other, of the lowest model at each density, with its loss ratio."""
-    size = (TEXT_WIDTH, 0.88 * len(best))
-    figure, panels = plt.subplots(len(best), 1, figsize=size, layout="constrained", squeeze=False)
-    for panel, (p, found) in zip(panels[:, 0], best.items(), strict=True):
-        stack_shared(panel, *absolute.rescaled(*neurons.weights(problem, found.theta)[:2]))
+def stacks(densities: Sequence[float], W1: NDArray, W2: NDArray, ratios: Sequence[float]) -> Figure:
+    """Stack plots of abs(W1) [density, hidden, feature], one below the other, each with its loss ratio."""
+    size = (TEXT_WIDTH, 0.88 * len(densities))
+    figure, panels = plt.subplots(len(densities), 1, figsize=size, layout="constrained", squeeze=False)
+    for panel, p, one, other, ratio in zip(panels[:, 0], densities, W1, W2, ratios, strict=True):
+        stack_shared(panel, *absolute.rescaled(one, other))
         panel.set_ylabel(f"$p = {p:g}$", fontsize=8)
         panel.tick_params(labelsize=7)
-        panel.set_title(f"loss over the monosemantic model's: {found.ratio:.3f}", fontsize=8, loc="right", pad=2)
-    panels[-1, 0].set_xlabel("neurons, by the importance of their largest feature")
+        panel.set_title(f"loss over the monosemantic model's: {ratio:.3f}", fontsize=8, loc="right", pad=2)
+    panels[-1, 0].set_xlabel("neurons, by the feature that each mostly stands for")
     return figure
 
 
 def ratios(
-    carried: Mapping[str, Mapping[float, absolute.Found]], random: Mapping[str, Mapping[float, float]]
+    carried: Mapping[str, Mapping[float, tuple[float, float]]], random: Mapping[str, Mapping[float, float]]
 ) -> Figure:
-    """Loss over the monosemantic model's by density, a line for each name: of models carried along the density, and
-    of random starts."""
+    """Loss over the monosemantic model's by density, a line for each name: of models carried along the density, with
+    standard errors (often smaller than the point), and of random starts."""
     figure, panel = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.5), layout="constrained")
-    for (name, best), color in zip(carried.items(), CHAIN_COLOURS, strict=False):
-        ratio_line(panel, best, color=color, label=name)
+    for (name, found), color in zip(carried.items(), CHAIN_COLOURS, strict=False):
+        panel.errorbar(list(found), *zip(*found.values(), strict=True), fmt="o-", ms=3.5, color=color, label=name)
     for name, ratio in random.items():
         panel.plot(list(ratio), list(ratio.values()), "x:", color="grey", label=name)
     panel.axhline(1.0, color="black", lw=0.8)
+    panel.set_ylim(bottom=0.04)  # leaves room for the legend
     panel.set_yscale("log")
     panel.set_ylabel("loss over the monosemantic model's")
-    density_axis(panel, 1.0, min(min(best) for best in carried.values()))
+    density_axis(panel, 1.0, min(min(found) for found in carried.values()))
     panel.legend(fontsize=7)
     return figure
 
@@ -114,9 +114,3 @@ def stack_shared(axes: Axes, W1: NDArray, W2: NDArray) -> None:
     shade = (absolute.participation(W1) - 1.0) / 2.0
     colors = [SHARING(float(min(1.0, 1.5 * s))) for s in sharing]
     stack(axes, W1[order], colors, shade[order], absolute=True)
-
-
-def ratio_line(axes: Axes, found: Mapping[float, absolute.Found], **style: object) -> None:
-    """Loss over the monosemantic model's by density, with its standard error (often smaller than the point)."""
-    ratios, errors = [one.ratio for one in found.values()], [one.error for one in found.values()]
-    axes.errorbar(list(found), ratios, errors, fmt="o-", ms=3.5, **style)

@@ -1,290 +1,171 @@
-"""Which code the neurons of a hidden ReLU have at which density: many starts, the best found, and where codes change.
+"""Codes: which neurons stand for which features (paper, section 7), put in by hand, read back, and where they change.
 
-Tied models of a neurons.Problem with five neurons and at least ten features (paper, section 7), which codes are put
-into by hand. A model is a vector theta; its code is named by neurons.regime. store and executor: see chunks.run.
+W [hidden, feature] are the weights of one tied model. A code is a set of neurons for each feature.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from studies import neurons
-from studies.neurons import Array, Problem
-from toymodels import chunks
-from toymodels.checks import require
-from toymodels.data import SparseFeatures
-from toymodels.minima import minimise
-from toymodels.models import ReLUModel
+import toymodels as tm
+from studies.neurons import MEASURE, Array, loss_of, time_on
+from toymodels.branches import Setting
 
-Store = str | Path | None
-HEAT = 250  # random starts that are raced together
-FEW = 0.2  # from this density on few codes compete, and two rounds of hopping are enough
-
-
-class Starts(NamedTuple):
-    """Minimised random starts at one density, lowest first: theta [start, parameter] and loss [start]."""
-
-    theta: Array
-    loss: Array
+ON = 0.25  # a feature uses a neuron with more than this share of its largest positive weight
+PAPER_CODES = {  # the neurons of each feature in the paper's six regimes of ten features in five neurons, and triples
+    "5": [(k,) for k in range(5)],
+    "3 in 2": [(0,), (1,), (2,), (3, 4), (3,), (4,)],
+    "6 in 4": [(0,), (1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4)],
+    "8 in 5": [*combinations(range(4), 3), (0, 4), (1, 4), (2, 4), (3, 4)],
+    "pairs": list(combinations(range(5), 2)),
+    "triples": list(combinations(range(5), 3)),
+}
 
 
-class Found(NamedTuple):
-    """The lowest model found at one density: W [hidden, feature], its code, its loss and the standard error of that.
+def sets(W: Array) -> dict[int, tuple[int, ...]]:
+    """The neurons of each represented feature of a tied W [hidden, feature].
 
-    theta [model, parameter]: this model and the next ones. pool [candidate, parameter]: what they were minimised from.
+    A feature is represented if its largest positive weight is above 0.3, and uses the neurons above ON times that.
+    (A negative weight on a neuron that stays silent means nothing, however large.)
+    """
+    top = W.max(0)
+    return {int(i): tuple(np.nonzero(W[:, i] > ON * top[i])[0].tolist()) for i in np.nonzero(top > 0.3)[0]}
+
+
+def code(W: Array) -> tuple[tuple[int, ...], ...]:
+    """The code of a tied W: for each neuron that is used, its features; neurons in order of these."""
+    used = sets(W)
+    groups = (tuple(i for i, neurons in used.items() if a in neurons) for a in range(len(W)))
+    return tuple(sorted(group for group in groups if group))
+
+
+def antichain(W: Array) -> bool:
+    """Whether no feature's neurons are among another's: then a feature that is on alone need not disturb any other."""
+    used = [set(neurons) for neurons in sets(W).values()]
+    return not any(one <= other for k, one in enumerate(used) for j, other in enumerate(used) if j != k)
+
+
+def coded(n: int, m: int, density: float, neurons: Sequence[tuple[int, ...]]) -> tm.ReLUHiddenModel:
+    """A model in which feature i uses neurons[i] equally, and holds down the other shared ones."""
+    W, b = np.zeros((m, n)), np.full(n, density / 2.0)
+    users = np.bincount([a for used in neurons for a in used], minlength=m)
+    for i, used in enumerate(neurons):
+        shared = len(used) > 1 or users[list(used)].max() > 1
+        W[:, i] = np.where(shared & (users > 1), -1.0 / np.sqrt(len(used)), 0.0)
+        W[list(used), i], b[i] = 1.0 / np.sqrt(len(used)), 0.0
+    return tm.ReLUHiddenModel.from_weights(torch.from_numpy(W), torch.from_numpy(b))
+
+
+def described(W: Array) -> str:
+    """The code in words: "3 + 3 in 2" is three features with a neuron of their own and three that share two neurons."""
+    groups = code(W)
+    count = {}
+    for group in groups:
+        for i in group:
+            count[i] = count.get(i, 0) + 1
+    alone = [group for group in groups if len(group) == 1 and count[group[0]] == 1]
+    features = len(count) - len(alone)
+    neurons = len(groups) - len(alone)
+    return f"{len(alone)}" + (f" + {features} in {neurons}" if features else "")
+
+
+def regime(W: Array) -> str:
+    """`described`, but with the paper's name for two codes of five neurons: "8 in 5" and "pairs".
+
+    8 in 5: one neuron marks the unimportant. Four features use three of the other four neurons, another three each;
+    four use the marking neuron and one of the others, another one each; whatever else there is uses the marking neuron
+    alone. pairs: ten features, each two neurons of five.
+    """
+    used = sets(W)
+    for mark in range(len(W)):
+        important = [neurons for neurons in used.values() if mark not in neurons]
+        marked = [neurons for neurons in used.values() if mark in neurons]
+        sizes = sorted(map(len, important)), sorted(len(neurons) for neurons in marked if len(neurons) > 1)
+        if sizes == ([3] * 4, [2] * 4) and len({*important, *marked}) >= 8:
+            return "8 in 5"
+    if len(used) == 10 and {len(neurons) for neurons in used.values()} == {2} and len(set(used.values())) == 10:
+        return "pairs"
+    return described(W)
+
+
+def names(model: tm.ReLUHiddenModel) -> list[str]:
+    """The code of each of the models, as `regime` names it."""
+    return [regime(W) for W in model.W.detach().numpy()]
+
+
+def lowest_of_each(model: tm.ReLUHiddenModel, loss: Array, keep: int) -> list[int]:
+    """Numbers of `keep` models, lowest first: the lowest of each code among the lowest tenth, then the lowest others.
+
+    loss: of the models, in order.
+    """
+    first = {}
+    for start, W in enumerate(model.W.detach().numpy()[: max(keep, len(loss) // 10)]):
+        first.setdefault(regime(W), start)
+    others = [start for start in range(len(loss)) if start not in first.values()]
+    return sorted([*first.values(), *others][:keep])
+
+
+class Edges(NamedTuple):
+    """Where the branches of two codes have one loss: at [edge], and by how much d ln L / d ln p jumps there, kink
+    [edge]; their standard errors; and both models there.
     """
 
-    W: Array
-    name: str
-    loss: float
-    error: float
-    theta: Array
-    pool: Array
+    at: Array
+    at_error: Array
+    kink: Array
+    kink_error: Array
+    sparser: tm.ReLUHiddenModel
+    denser: tm.ReLUHiddenModel
 
 
-class Edge(NamedTuple):
-    """Where the branch of one code gives way to that of another: a density, with its standard error.
+def crossings(
+    sparser: tm.ReLUHiddenModel,
+    denser: tm.ReLUHiddenModel,
+    at: Callable[[Tensor], Setting],
+    low: Tensor,
+    high: Tensor,
+    rows: int = 1 << 17,
+    scrambles: int = 8,
+    train_rows: int = 1 << 14,
+    **settings: object,
+) -> Edges:
+    """tm.crossing of two branches along each line, then once more on rows that neither was trained on.
 
-    names: of the denser and of the sparser code. between: the sparser and the denser of the neighbouring densities at
-    which they were found. kink: by how much d ln L / d ln p jumps. kept: the codes of the two branches at the edge.
-    third: the code that hopping found there, and excess: its loss over the lower branch's, less one.
+    sparser, denser: the lowest models at the densities low and high [edge]. at(p): features and importance at these
+    densities. The losses are compared 2 % to either side of the crossing, at fixed weights, and the difference is
+    interpolated; errors are over `scrambles` samples of `rows` rows. train_rows and settings go to tm.crossing.
     """
-
-    names: tuple[str, str]
-    between: tuple[float, float]
-    at: float
-    error: float
-    kink: float
-    kink_error: float
-    kept: tuple[str, str]
-    third: str
-    excess: float
-
-
-class PutIn(NamedTuple):
-    """What became of a code put in by hand: its loss over that of the best found, less one, and its code by now."""
-
-    excess: float
-    name: str
-
-
-class Biased(NamedTuple):
-    """Loss of a model with hidden biases, and the least share of inputs for which one of its neurons is on."""
-
-    loss: float
-    least_on: float
-
-
-def names(problem: Problem, theta: Array) -> list[str]:
-    """The code of each model of theta [model, parameter], as neurons.regime names it."""
-    return [neurons.regime(W) for W in neurons.weights(problem, theta)[0]]
-
-
-def races(
-    problem: Problem,
-    densities: Sequence[float],
-    number: int,
-    seed: int,
-    store: Store = None,
-    executor: Executor | None = None,
-) -> dict[float, Starts]:
-    """The paper's procedure: at each density `number` random starts of a seed, in heats (see neurons.race)."""
-    firsts = range(0, number, HEAT)
-    settings = [
-        {"problem": problem, "density": p, "number": min(HEAT, number - first), "seed": seed, "first": first}
-        for p in densities
-        for first in firsts
-    ]
-    heats = chunks.run(neurons.race, settings, store, executor)
-    found = {}
-    for k, p in enumerate(densities):
-        mine = heats[k * len(firsts) : (k + 1) * len(firsts)]
-        theta, loss = (np.concatenate([heat[name] for heat in mine]) for name in ("theta", "loss"))
-        order = np.argsort(loss)
-        found[p] = Starts(theta[order], loss[order])
-    return found
-
-
-def lowest_of_each(problem: Problem, starts: Starts, within: float = 0.06, most: int = 8) -> Array:
-    """The two lowest starts and the lowest of each code that comes `within` this share of the lowest loss.
-
-    theta [start, parameter], lowest first, at most `most`.
-    """
-    close = np.nonzero(starts.loss < (1.0 + within) * starts.loss[0])[0]
-    first = dict(zip(names(problem, starts.theta[close[::-1]]), close[::-1].tolist(), strict=True))
-    return starts.theta[sorted({*range(min(2, len(starts.loss))), *first.values()})[:most]]
-
-
-def settled(
-    problem: Problem,
-    candidates: Mapping[float, Array],
-    scrambles: int = 16,
-    rows: int = 1 << 15,
-    iterations: int = 500,
-    store: Store = None,
-    executor: Executor | None = None,
-) -> dict[float, Found]:
-    """The lowest models that the candidates [candidate, parameter] of each density are minimised to, on ever more rows.
-
-    rows, iterations: of the last L-BFGS. Losses and errors are over `scrambles` that nothing was trained on.
-    """
-    same = {"kicks": 0, "seed": 0, "scrambles": scrambles, "rows": rows, "iterations": iterations}
-    settings = [{"problem": problem, "density": p, "theta": theta, **same} for p, theta in candidates.items()]
-    found = {}
-    for setting, result in zip(settings, chunks.run(neurons.improve, settings, store, executor), strict=True):
-        theta = result["theta"]
-        W, name = neurons.weights(problem, theta[0])[0], names(problem, theta[:1])[0]
-        loss, error = float(result["loss"][0]), float(result["error"][0])
-        found[setting["density"]] = Found(W, name, loss, error, theta, setting["theta"])
-    return found
-
-
-def best_found(
-    problem: Problem,
-    densities: Sequence[float],
-    starts: Mapping[float, Starts],
-    rounds: Sequence[int] = (5, 4, 2),
-    neighbours: int = 5,
-    store: Store = None,
-    executor: Executor | None = None,
-    **settling: int,
-) -> dict[float, Found]:
-    """The lowest model that can be found at each density, with the means to hand.
-
-    Candidates are the lowest starts of each code where a density has starts, the paper's codes put in by hand, and what
-    the `neighbours` nearest densities (itself among them) have. From there basin hopping, as often as there are
-    `rounds`, of so many rounds each (from FEW on at most two); the candidates spread from density to density meanwhile.
-    Settled at the end: settling goes to settled.
-    """
-    by_hand = {p: neurons.by_hand(problem, p) for p in densities}
-    models = {p: lowest_of_each(problem, starts[p]) if p in starts else by_hand[p][:0] for p in densities}
-    nearest = {p: sorted(densities, key=lambda q, p=p: abs(np.log(q / p)))[:neighbours] for p in densities}
-    for turn, most in enumerate(rounds):
-        settings = [
-            {
-                "problem": problem,
-                "density": p,
-                "theta": np.concatenate([by_hand[p], *(models[q] for q in nearest[p])]),
-                "rounds": most if p < FEW else min(most, 2),
-                "kicks": 40,
-                "seed": turn,
-            }
-            for p in densities
-        ]
-        hopped = chunks.run(neurons.hop, settings, store, executor)
-        models = {p: result["theta"] for p, result in zip(densities, hopped, strict=True)}
-    return settled(problem, models, **settling, store=store, executor=executor)
-
-
-def edges(
-    problem: Problem, found: Mapping[float, Found], store: Store = None, executor: Executor | None = None
-) -> list[Edge]:
-    """Where the code of the best found changes between neighbouring densities, from dense to sparse (neurons.edge)."""
-    pairs = [(a, b) for b, a in pairwise(sorted(found, reverse=True)) if found[a].name != found[b].name]
-    settings = [
-        {
-            "problem": problem,
-            "low": found[a].theta[0],
-            "high": found[b].theta[0],
-            "between": (a, b),
-            "theta": np.concatenate([neurons.by_hand(problem, a), found[a].pool, found[b].pool]),
-        }
-        for a, b in pairs
-    ]
-    result = []
-    for (a, b), edge in zip(pairs, chunks.run(neurons.edge, settings, store, executor), strict=True):
-        numbers = []
-        for values in (edge["crossing"], edge["kink"]):
-            numbers += [float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))]
-        *kept, third = names(problem, np.stack([edge["high"], edge["low"], edge["third"]]))
-        result.append(Edge((found[b].name, found[a].name), (a, b), *numbers, tuple(kept), third, float(edge["excess"])))
-    return result
-
-
-def put_in(
-    problem: Problem,
-    found: Mapping[float, Found],
-    code: str,
-    rows: int = 1 << 14,
-    iterations: int = 300,
-    measure: int = 1 << 16,
-    store: Store = None,
-    executor: Executor | None = None,
-) -> dict[float, PutIn]:
-    """A code of neurons.PAPER_CODES, minimised at every density of `found` and measured against the best there.
-
-    It is put in by hand, and as it is arranged wherever it is the best found. Given is the lowest model that kept the
-    code, or the lowest of all if none did. Raises ValueError for a code of another name.
-    """
-    require(code in neurons.PAPER_CODES, "code", code, f"one of {sorted(neurons.PAPER_CODES)}")
-    by_hand = [neurons.coded(problem, p, neurons.PAPER_CODES[code]) for p in found]
-    wanted = names(problem, by_hand[0][None])[0]
-    alike = [one.theta[0] for one in found.values() if one.name == wanted]
-    settings = [
-        {
-            "problem": problem,
-            "density": p,
-            "theta": np.stack([theta, *alike]),
-            "rows": rows,
-            "iterations": iterations,
-            "measure": measure,
-        }
-        for p, theta in zip(found, by_hand, strict=True)
-    ]
-    result = {}
-    for (p, best), tried in zip(found.items(), chunks.run(neurons.polished, settings, store, executor), strict=True):
-        left = zip(names(problem, tried["theta"]), tried["loss"].tolist(), strict=True)
-        _, loss, name = min((name != wanted, loss, name) for name, loss in left)
-        result[p] = PutIn(loss / best.loss - 1.0, name)
-    return result
-
-
-def with_hidden_bias(
-    problem: Problem,
-    densities: Sequence[float],
-    number: int = 60,
-    seed: int = 9,
-    rows: int = 1 << 15,
-    iterations: int = 400,
-    store: Store = None,
-    executor: Executor | None = None,
-) -> dict[float, Biased]:
-    """The same problem with hidden biases: the lowest of random starts, the three best of them minimised further."""
-    problem = problem._replace(biased=True)
-    started = races(problem, densities, number, seed, store, executor)
-    same = {"problem": problem, "rows": rows, "iterations": iterations, "tolerance": 1e-7}
-    settings = [{"density": p, "theta": one.theta[:3], **same} for p, one in started.items()]
-    result = {}
-    for p, polished in zip(densities, chunks.run(neurons.polished, settings, store, executor), strict=True):
-        best = polished["loss"].argmin()
-        least = neurons.time_on(problem, p, polished["theta"][best]).min()
-        result[p] = Biased(float(polished["loss"][best]), float(least))
-    return result
+    middle, sparser, denser = tm.crossing(sparser, denser, at, low, high, rows=train_rows, **settings)
+    both, sides = tm.stack_models([sparser, denser]), (0.98 * middle, 1.02 * middle)
+    found, kink = [], []
+    for k in range(scrambles):
+        losses = [loss_of(both, *at(p), rows, MEASURE + k).reshape(2, -1) for p in sides]
+        below, above = (one[0] - one[1] for one in losses)
+        found.append(0.98 * middle.numpy() + 0.04 * middle.numpy() * below / (below - above))
+        kink.append((above - below) / np.mean(losses, (0, 1)) / np.log(1.02 / 0.98))
+    found, kink = np.stack(found), np.stack(kink)
+    at_error, kink_error = (values.std(0, ddof=1) / np.sqrt(scrambles) for values in (found, kink))
+    return Edges(found.mean(0), at_error, kink.mean(0), kink_error, sparser, denser)
 
 
 def simulated_bias(
-    problem: Problem,
-    density: float,
-    number: int = 12,
-    rows: int = 1 << 14,
-    iterations: int = 150,
-    measure: int = 1 << 15,
-    linear_iterations: int = 200,
-    seed: int = 10,
+    n: int, m: int, density: float, starts: int = 12, rows: int = 1 << 14, iterations: int = 150
 ) -> tuple[float, float]:
     """Loss of the best of random starts over a linear hidden layer's, and the mean share of inputs a neuron is on for.
 
     With many features the others act as a bias that keeps neurons on, and both are near 1 (paper, section 7).
     """
-    theta = neurons.race(problem, density, number, seed)["theta"][:1]
-    ours = neurons.polished(problem, density, theta, rows, iterations, measure)
-    n = len(problem.importance)
-    linear = ReLUModel(n, problem.n_hidden, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    importance, settings = torch.tensor(problem.importance), {"iterations": linear_iterations, "tolerance": 1e-6}
-    low = minimise(linear, SparseFeatures(n, density), importance, **settings, terms=8).min()
-    return float(ours["loss"][0] / low), float(neurons.time_on(problem, density, ours["theta"][0]).mean())
+    features, importance = tm.SparseFeatures(n, density), torch.ones(n)
+    model = tm.ReLUHiddenModel(n, m, starts, generator=torch.Generator().manual_seed(10), dtype=torch.float64)
+    loss = tm.minimise(model, features, importance, iterations, 1e-5, rows=rows // 8)
+    model = model.select([int(loss.argmin())])
+    tm.minimise(model, features, importance, iterations, rows=rows)
+    linear = tm.ReLUModel(n, m, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    low = tm.minimise(linear, features, importance, 200, 1e-6, terms=8).min()
+    return float(loss_of(model, features, importance, 2 * rows, MEASURE)[0] / low), float(
+        time_on(model, features).mean()
+    )

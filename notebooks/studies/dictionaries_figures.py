@@ -12,7 +12,6 @@ from torch import Tensor
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis
 
 LATENT, FEATURE = "#e66101", "0.8"
-KIND_COLOURS = ("#5e3c99", "#e66101", "#1b9e77", "#666666")
 GEOMETRY_MARKERS = ("o", "^", "s", "D", "v")
 
 
@@ -85,15 +84,16 @@ def corners(starts: Mapping[str, tuple[np.ndarray, np.ndarray]], lowest: Mapping
     """
     size = {"figsize": (TEXT_WIDTH, 2.2), "layout": "constrained", "sharey": True, "squeeze": False}
     figure, axes = plt.subplots(1, len(starts), **size)
-    for ax, (name, (excess, found)), colour in zip(axes[0], starts.items(), KIND_COLOURS, strict=False):
+    for ax, (name, (excess, found)) in zip(axes[0], starts.items(), strict=True):
         jitter = np.linspace(-0.2, 0.2, len(found)) if len(found) > 1 else 0.0
-        ax.plot(np.maximum(excess, 1e-4), found + jitter, "o", ms=3, alpha=0.6, color=colour, mew=0, label="Adam")
-        ax.plot(1e-4, lowest[name], "*", ms=11, color="black", label="lowest found", clip_on=False, zorder=4)
-        ax.set(xscale="log", xlim=(1e-4, 30), ylim=(-0.4, 5.5), title=name, xlabel="excess of the loss")
-        ax.set_xticks([1e-4, 1e-2, 1], ["0", "1 %", "100 %"])
+        dots = {"ms": 3, "alpha": 0.6, "color": LATENT, "mew": 0, "label": "trained by Adam"}
+        ax.plot(np.maximum(excess, 1e-4), found + jitter, "o", **dots)
+        ax.plot(1e-4, lowest[name], "*", ms=9, color="black", label="lowest found", zorder=1.5)
+        ax.set(xscale="log", xlim=(4e-5, 30), ylim=(-0.4, 5.5), title=name, xlabel="excess of the loss")
+        ax.set_xticks([1e-4, 1e-2, 1], ["0", "1%", "100%"])
         ax.minorticks_off()
     axes[0, 0].set_ylabel("features found")
-    axes[0, -1].legend(fontsize=7, loc="upper right")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

@@ -144,10 +144,11 @@ def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: flo
         ax.axvspan(10**-left, 10**-right, 0, 0.12, color=factor_colour(name), lw=0)
         centre = (left + right) / 2
         if right - left >= wide:
-            fits = right - left > 0.08  # else the name ends where the window does
-            ax.text(
-                10 ** -(centre if fits else right), 0.16, name, ha="center" if fits else "right", size=7, bbox=white
-            )
+            fits = right - left > 0.08  # else the name stands above the shape
+            if fits:
+                ax.text(10**-centre, 0.16, name, ha="center", size=7, bbox=white)
+            else:
+                ax.text(10**-left, 0.8, name, ha="left", size=7)
             if name in shapes:
                 x = ax.transAxes.inverted().transform(ax.transData.transform((10**-centre, 0)))[0]
                 shape_panel(ax.inset_axes([x - 0.05, 0.34, 0.1, 0.44]), shapes[name], factor_colour(name))
@@ -161,7 +162,7 @@ def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: flo
         ax.annotate(
             names,
             (10**-centre, 0.13),
-            (10**-centre, 0.88),
+            (10**-centre, 1.02),
             ha="center",
             size=7,
             arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "0.5"},

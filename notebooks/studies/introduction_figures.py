@@ -16,7 +16,7 @@ def arrangements(densities: Tensor, count: Tensor, gaps: Sequence[Tensor], found
     densities, count [density]; gaps: for each density the angles in degrees between neighbours, see neighbour_gaps;
     found: for each the share of starts that find the best.
     """
-    figure, axes = plt.subplots(3, 1, figsize=(TEXT_WIDTH, 4.6), sharex=True, height_ratios=[1, 1.3, 1])
+    figure, axes = plt.subplots(3, 1, figsize=(TEXT_WIDTH, 3.8), sharex=True, height_ratios=[1, 1.3, 1])
     axes[0].step(densities, count, where="mid")
     axes[0].set(ylabel="features\nrepresented", yticks=range(1, 6), ylim=(1.5, 5.4))
     for p, gap in zip(densities.tolist(), gaps, strict=True):

@@ -94,7 +94,7 @@ def share_panel(axes: Axes, shares: Mapping[float, float], starts: int) -> None:
     axes.axhline(0.5 / starts, color="grey", lw=0.6)
     axes.text(max(shares), 0.6 / starts, f" none of {starts:,}", fontsize=7, va="bottom")
     axes.set_yscale("log")
-    axes.set_ylabel("share of starts within 1 % of the best")
+    axes.set_ylabel("share of starts within\n1% of the best")
 
 
 def price_panel(axes: Axes, price: Mapping[float, float], with_bias: Mapping[float, float]) -> None:
@@ -102,12 +102,12 @@ def price_panel(axes: Axes, price: Mapping[float, float], with_bias: Mapping[flo
     axes.plot(list(price), list(price.values()), "o-", color="#5e3c99", ms=3.5, label="no hidden bias")
     axes.plot(list(with_bias), list(with_bias.values()), "s", color="#e08214", ms=5, label="with a hidden bias")
     axes.axhline(1.0, color="grey", lw=0.8)
-    axes.set_ylabel("loss over the linear-hidden optimum")
+    axes.set_ylabel("loss over the\nlinear-hidden optimum")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.tick_params(axis="y", which="both", labelsize=7)
-    axes.legend(fontsize=7, loc="upper left")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above: the line takes all of the panel
 
 
 def basis(densities: Sequence[float], linear: Sequence[NDArray], relu: Sequence[NDArray]) -> Figure:

@@ -55,12 +55,12 @@ def branch_losses(
             ax.plot(r[first], branch.loss[first, 0], "o", color=BRANCH_COLOURS[name], ms=5, zorder=4)
     x, y = tested.expand_as(runs).T.flatten(), runs.T.flatten()
     ax.plot(x, y, ".", color="0.55", ms=2.5, zorder=2, label="runs")
-    ax.axvline(crossing, ymax=0.55, color="black", lw=0.7, ls=":", label=f"cross at $r$ = {crossing:.3f}")
+    ax.axvline(crossing, color="black", lw=0.7, ls=":", label="where they cross")
     ax.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 0.2), ylabel="loss")
+    ax.set_title(f"they cross at $r$ = {crossing:.3f}")
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
     ax.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"])
     ax.minorticks_off()
-    ax.legend(loc="upper left", fontsize=7)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def perturbations(lines: dict[str, Lines], every: int = 1) -> Figure:
     for row, (kind, one) in zip(axes, lines.items(), strict=True):
         perturbation_row(row, one, kind, every=every)
     ratio_key(figure, figure.axes[:-1])
+    figure.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside lower right", ncols=4)
     return figure
 
 

@@ -110,9 +110,10 @@ def correlation_axes(ax: Axes) -> None:
     p = np.linspace(0.5, 1, 100)
     ax.fill_between(p, 0, 2 - 1 / p, facecolor="white", edgecolor="0.75", hatch="////", lw=0.0, zorder=2)
     ax.plot(p, 2 - 1 / p, color="0.4", lw=0.7, zorder=3)
-    ax.set(xlim=(1, 0), ylim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.25, 0.5, 0.75, 1], aspect="equal")
-    ax.set_xticklabels(["0", "¼", "½", "¾", "1"])
-    ax.set_yticklabels(["0", "¼", "½", "¾", "1"])
+    ax.set(xlim=(1, 0), ylim=(0, 1), aspect="equal")
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     for spine in ax.spines.values():
         spine.set_visible(True)
 
@@ -123,7 +124,7 @@ def grid_column(axes: np.ndarray, grid: PairGrid, labels: Tensor) -> QuadMesh:
     top, bottom = axes
     arrangement_panel(top, grid.grid(labels))
     image = basin_panel(bottom, grid.grid(success_rate(grid.loss, grid.lowest, within=1e-3)))
-    bottom.set(title="share of random starts that find it", xlabel="density $p$ of a feature")
+    bottom.set(title="starts that find it", xlabel="density $p$ of a feature")
     return image
 
 
@@ -148,17 +149,17 @@ def pair_border_names(ax: Axes) -> None:
         "antipodal\nin the pair": (0.33, 0.13),
     }
     for words, place in places.items():
-        ax.annotate(words, place, ha="center", va="center", fontsize=8)
+        ax.annotate(words, place, ha="center", va="center", fontsize=7)
 
 
 def grid_columns(grids: dict[str, PairGrid]) -> Figure:
     """A grid_column for each number of pairs, a word; the closed-form borders of two pairs in the first column and the
     line of independence in the second, and the key of the arrangements."""
-    figure, axes = plt.subplots(2, len(grids), figsize=(TEXT_WIDTH, 6.3), layout="constrained")
+    figure, axes = plt.subplots(2, len(grids), figsize=(0.8 * TEXT_WIDTH, 5.0), layout="constrained")
     labels = [grid.labels() for grid in grids.values()]
     for column, (number, grid), names in zip(axes.T, grids.items(), labels, strict=True):
         image = grid_column(column, grid, names)
-        column[0].set_title(f"{number} pairs in the plane: the optimum")
+        column[0].set_title(f"{number} pairs: the optimum")
     for ax, colour in zip(axes[:, 0], ("black", "#e66101"), strict=True):
         ax.set_ylabel("$c$ = P(partner on | on)")
         pair_borders(ax, color=colour)
@@ -166,7 +167,7 @@ def grid_columns(grids: dict[str, PairGrid]) -> Figure:
     axes[0, 1].plot([0, 2 / 3], [0, 2 / 3], color="black", lw=0.6, ls=":", zorder=4)  # independent
     figure.colorbar(image, ax=axes[1].tolist(), shrink=0.7, aspect=20, label="share of starts")
     shown = [Arrangement(kind) for kind in sorted(set(torch.cat(labels).tolist()))]
-    colour_key(figure, {ARRANGEMENT_NAMES[kind]: ARRANGEMENT_COLOURS[kind] for kind in shown}, ncols=4)
+    colour_key(figure, {ARRANGEMENT_NAMES[kind]: ARRANGEMENT_COLOURS[kind] for kind in shown}, ncols=3)
     return figure
 
 
