@@ -45,26 +45,26 @@ def carried(
     chains: int,
     kicks: int,
     generator: torch.Generator,
-    rows: int = 1 << 13,
-    iterations: int = 400,
+    rows: int = 1 << 14,
+    iterations: int = 200,
 ) -> tm.AbsoluteValueModel:
     """The two lowest minima of each chain at one density, from its models and from kicked copies of its three lowest.
 
-    instance = candidate * chains + chain. rows, iterations: of the last L-BFGS; the others have half as many.
+    instance = candidate * chains + chain. rows, iterations: of the last L-BFGS; before it there are a quarter as many.
     """
 
     def lowest(some: tm.AbsoluteValueModel, keep: int, rows: int, iterations: int) -> tm.AbsoluteValueModel:
-        tm.minimise(some, features, importance, iterations, 1e-7, rows=rows, seed=rows)
+        tm.minimise(some, features, importance, iterations, 1e-6, rows=rows, seed=rows)
         loss = torch.from_numpy(loss_of(some, features, importance)).view(-1, chains)
-        return minima.lowest(some, loss, keep, 1e-4)[0]
+        return minima.lowest(some, loss, keep)[0]
 
-    coarse, few = rows // 2, iterations // 2
+    coarse, few = rows // 4, 3 * iterations // 4
     pool = lowest(model.select(slice(None)), 3, coarse, few)
     if kicks:
         new = tm.stack_models([pool] * kicks)
         new.kick(streams.instance_seeds(generator, new.n_instances))
-        pool = tm.stack_models([pool, lowest(new, 3, coarse, few)])
-    return lowest(lowest(pool, 2, coarse, 0), 2, rows, iterations)
+        pool = lowest(tm.stack_models([pool, new]), 6, coarse, few)
+    return lowest(lowest(pool, 2, coarse, iterations), 2, rows, iterations)
 
 
 def matrices(model: tm.AbsoluteValueModel, which: int = 0) -> tuple[Array, Array]:

@@ -65,6 +65,9 @@ def ratios(
     panel.axhline(1.0, color="black", lw=0.8)
     panel.set_ylim(bottom=0.04)  # leaves room for the legend
     panel.set_yscale("log")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("{x:g}")
+    panel.tick_params(axis="y", which="both", labelsize=7)
     panel.set_ylabel("loss over the monosemantic model's")
     density_axis(panel, 1.0, min(min(found) for found in carried.values()))
     panel.legend(fontsize=7)
