@@ -36,6 +36,11 @@ const canvas = (() => {
       c.clearRect(0, 0, w, h);
       return plot;
     };
+    plot.square = () => { // axes of equal length, in the middle; answers their length
+      const side = Math.min(plot.right - plot.left, plot.bottom - plot.top);
+      Object.assign(plot, { left: (plot.w - side) / 2, right: (plot.w + side) / 2 });
+      return side;
+    };
     plot.x = x => plot.left + (x - plot.x0) / (plot.x1 - plot.x0) * (plot.right - plot.left);
     plot.y = y => plot.bottom + (y - plot.y0) / (plot.y1 - plot.y0) * (plot.top - plot.bottom);
     plot.at = event => { // a pointer's place: on the axes, and in pixels

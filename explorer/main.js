@@ -12,9 +12,6 @@ const main = (() => {
   function write(id, text) {
     if (document.activeElement !== $(id)) $(id).value = text;
   }
-  function press(name) { // buttons with data-NAME: the one of the state's value is pressed
-    all(`[data-${name}]`).forEach(button => button.setAttribute('aria-pressed', button.dataset[name] === state[name]));
-  }
   redraw.after.push(() => {
     for (const id of ['p1', 'p2']) {
       range(id, -Math.log10(state.p), `density ${short(state.p, 2)}`);
@@ -28,7 +25,7 @@ const main = (() => {
     $('lr-value').textContent = short(state.lr, 2);
     $('ratio-value').textContent = `\u00d7 ${state.ratio.toFixed(2)} each`;
     $('n-value').textContent = state.n;
-    ['layer', 'ground', 'optimizer', 'view'].forEach(press);
+    ['layer', 'ground', 'optimizer', 'view'].forEach(name => redraw.press(name, state[name]));
   });
 
   // ---- controls change the state ----

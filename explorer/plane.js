@@ -76,7 +76,6 @@ const plane = (() => {
     }
     return y;
   }
-  let last = 0;
   function glide(x) { // towards x, a share of the way each frame; at once where motion is not wanted
     const target = x.length === here.net.length ? turned(x, here.net) : x;
     const far = target.reduce((most, value, k) => Math.max(most, Math.abs(value - here.net[k])), 0);
@@ -84,16 +83,12 @@ const plane = (() => {
       set(target);
       return;
     }
-    const moving = here.target;
     here.target = target;
-    if (moving) return;
-    last = performance.now();
-    requestAnimationFrame(step);
+    approach();
   }
-  function step(now) {
-    if (!here.target) return;
-    const part = 1 - Math.exp(-Math.max(0, now - last) / 110), { target } = here;
-    last = now;
+  const approach = redraw.eased(110, part => {
+    const { target } = here;
+    if (!target) return false;
     let far = 0;
     const net = here.net.map((value, k) => {
       far = Math.max(far, Math.abs(target[k] - value));
@@ -101,12 +96,12 @@ const plane = (() => {
     });
     if (far < 2e-3) {
       set(target);
-      return;
+      return false;
     }
     here.net = net;
     redraw.schedule('net');
-    requestAnimationFrame(step);
-  }
+    return true;
+  });
   function set(x) { // at once
     here.target = null;
     here.net = x.slice();
@@ -182,9 +177,7 @@ const plane = (() => {
     g.text('h = Wx', x + (left ? -16 : 16), y, { align, base: 'middle', weight: 650, colour: theme.good });
   }
   function drawArrows() {
-    const g = arrows.fit(), n = state.n, side = Math.min(g.right - g.left, g.bottom - g.top), middle = g.w / 2;
-    g.left = middle - side / 2;
-    g.right = middle + side / 2;
+    const g = arrows.fit(), n = state.n, side = g.square();
     if (slice.ready && !here.target) drawSlice(g, side);
     g.frame();
     g.path([[g.x(0), g.top], [g.x(0), g.bottom]], theme.soft, 0.6);

@@ -55,7 +55,6 @@ const reader = (() => {
 
   // ---- the arrows glide from one dictionary to the next ----
   const here = { angles: null, target: null };
-  let last = 0;
   const anglesNow = () => weights(row(), index()).D.map(([x, y]) => Math.atan2(y, x));
   const turn = (from, to) => Math.atan2(Math.sin(to - from), Math.cos(to - from)); // the shorter way round
   function settle() {
@@ -63,28 +62,24 @@ const reader = (() => {
     here.target = null;
   }
   function glide() {
-    const target = anglesNow(), moving = here.target;
     if (!here.angles || redraw.still()) {
       settle();
       return;
     }
-    here.target = target;
-    if (moving) return;
-    last = performance.now();
-    requestAnimationFrame(step);
+    here.target = anglesNow();
+    approach();
   }
-  function step(now) {
-    if (!here.target) return;
-    const part = 1 - Math.exp(-Math.max(0, now - last) / 90);
-    last = now;
+  const approach = redraw.eased(90, part => {
+    if (!here.target) return false;
     const left = here.target.map((to, j) => turn(here.angles[j], to));
-    if (Math.max(...left.map(Math.abs)) < 4e-3) settle();
-    else {
-      here.angles = here.angles.map((from, j) => from + part * left[j]);
-      requestAnimationFrame(step);
-    }
     redraw.schedule('directions');
-  }
+    if (Math.max(...left.map(Math.abs)) < 4e-3) {
+      settle();
+      return false;
+    }
+    here.angles = here.angles.map((from, j) => from + part * left[j]);
+    return true;
+  });
 
   // ---- drawing ----
   function arrow(g, from, to, colour, width) {
@@ -115,10 +110,8 @@ const reader = (() => {
       g.text(text, ...free, { align: 'center', base: 'middle', size: 13, weight: 700, ...style });
     };
   }
-  function ground(g) { // a square in the middle of its canvas
-    const side = Math.min(g.right - g.left, g.bottom - g.top), middle = g.w / 2;
-    g.left = middle - side / 2;
-    g.right = middle + side / 2;
+  function ground(g) { // its middle, and the pixels of a point
+    g.square();
     return [[g.x(0), g.y(0)], ([x, y]) => [g.x(x), g.y(y)]];
   }
   function line(g, from, to) {
@@ -240,18 +233,13 @@ const reader = (() => {
       `${short(penalty * wrote, 2)}.`,
     ]);
   }
-  function press(name, value) { // the button with this value of data-NAME
-    document.querySelectorAll(`[data-${name}]`).forEach(button => {
-      button.setAttribute('aria-pressed', button.dataset[name] === String(value));
-    });
-  }
   function controls(i, k) {
     const slider = $('penalty'), text = short(known.penalties[k], 2), [h1, h2] = input();
     if (Number(slider.value) !== k) slider.value = k;
     slider.setAttribute('aria-valuetext', `penalty ${text}, ${count(i, k)} of ${K} features found`);
     $('penalty-value').textContent = text;
-    press('density', state.density);
-    press('alone', features(i).findIndex(([x, y]) => Math.hypot(x - h1, y - h2) < 1e-3));
+    redraw.press('density', state.density);
+    redraw.press('alone', features(i).findIndex(([x, y]) => Math.hypot(x - h1, y - h2) < 1e-3));
   }
 
   // ---- what a person does ----

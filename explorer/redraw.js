@@ -64,6 +64,27 @@ const redraw = (() => {
       element.append(bold);
     }
   }
+  // A motion that slows down: move(part) goes a share of the way that is left, each frame until it answers false.
+  function eased(tempo, move) {
+    let last = 0, running = false;
+    function step(now) {
+      const part = 1 - Math.exp(-Math.max(0, now - last) / tempo);
+      last = now;
+      running = move(part);
+      if (running) requestAnimationFrame(step);
+    }
+    return () => {
+      if (running) return;
+      running = true;
+      last = performance.now();
+      requestAnimationFrame(step);
+    };
+  }
+  function press(name, value) { // of the buttons with data-NAME the one of this value
+    document.querySelectorAll(`[data-${name}]`).forEach(button => {
+      button.setAttribute('aria-pressed', button.dataset[name] === String(value));
+    });
+  }
   const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
-  return { views, after, schedule, save, change, foreign, inPieces, fill, still };
+  return { views, after, schedule, save, change, foreign, inPieces, fill, eased, press, still };
 })();

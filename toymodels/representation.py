@@ -80,6 +80,8 @@ def represented_features(
     Raises ValueError as readout_accuracy does, for a level or a number of references out of range, and for a null that
     does not fit the model.
     """
+    from scipy.stats import false_discovery_control  # takes a second to import
+
     require(0 < level < 1, "level", level, "a number in (0, 1)")
     _check(model, features, epsilon, samples)
     seed = _seed(generator)
@@ -100,8 +102,6 @@ def represented_features(
             reference = reference.maximum(_constant_accuracy(inputs, epsilon))
         below = torch.searchsorted(reference.T.sort().values.contiguous(), trained.T.contiguous()).T
         p_values[rows] = (1 + references - below).double() / (1 + references)
-    from scipy.stats import false_discovery_control  # takes a second to import
-
     adjusted = false_discovery_control(p_values.numpy(), axis=1)
     declared = torch.from_numpy(adjusted) <= level
     return (declared, p_values) if return_p_values else declared

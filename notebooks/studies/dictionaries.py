@@ -338,9 +338,7 @@ def optimum_weights(
 ) -> dict[str, np.ndarray]:
     """The model of lowest exact loss that `optimum` finds: W [hidden, feature], b [feature] and its density."""
     weights = None if importance is None else torch.tensor(importance)
-    model = optimum(n_features, n_hidden, density, starts, importance=weights).model
-    W, b = (values.detach()[0].numpy() for values in (model.W, model.b))
-    return {"W": W, "b": b, "density": np.float64(density)}
+    return _layer(optimum(n_features, n_hidden, density, starts, importance=weights).model, density)
 
 
 def trained_weights(n_features: int, n_hidden: int, density: float, steps: int, seed: int) -> dict[str, np.ndarray]:
@@ -349,7 +347,11 @@ def trained_weights(n_features: int, n_hidden: int, density: float, steps: int, 
     run = tm.restarts(
         tm.ReLUModel, features, torch.ones(n_features), n_hidden, 8, generator, steps, batch=1024, lr=3e-3
     )
-    W, b = (values.detach()[0].double().numpy() for values in (run.best.W, run.best.b))
+    return _layer(run.best, density)
+
+
+def _layer(model: tm.ReLUModel, density: float) -> dict[str, np.ndarray]:
+    W, b = (values.detach()[0].double().numpy() for values in (model.W, model.b))
     return {"W": W, "b": b, "density": np.float64(density)}
 
 

@@ -14,7 +14,6 @@ from studies.neurons import polysemantic
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 
 FEATURE_COLORS = [plt.get_cmap("tab10")(k) for k in (0, 1, 2, 3, 4, 5, 6, 8, 9, 7)]  # no two alike; grey comes last
-MONO, POLY = "#ffffff", "#e4e4ea"  # background of monosemantic and of polysemantic neurons
 
 
 def feature_color(feature: int) -> tuple:
