@@ -78,7 +78,7 @@ def studies(tmp_path, monkeypatch):
 
 def key(work, **setting):
     """The key under which a result is stored, from the sources as they are now."""
-    chunks.code_digest.cache_clear()
+    chunks.code_digest.cache_clear(), chunks._file.cache_clear()
     return chunks._key(work, setting)
 
 
@@ -131,7 +131,6 @@ def test_a_function_of_a_notebook_counts_with_the_functions_and_modules_that_it_
         return namespace["work"]
 
     monkeypatch.setattr(sys.modules["__main__"], "__file__", None, raising=False)
-    chunks._file.cache_clear()
     work = run_cell(cell, "<cell 1>")
     before = key(work, value=1.0)
     assert key(run_cell(cell, "<cell 2>"), value=1.0) == before

@@ -172,7 +172,7 @@ def test_signed_features_are_on_as_often_and_uniform_on_both_sides(generator):
         (tm.CorrelatedFeatures, ([[0, 5]], 0.1), "sets is .*; allowed: .* numbered 0 to 4"),
         (tm.CorrelatedFeatures, ([[]], 0.1), "sets is .*; allowed: sets of at least one feature"),
         (tm.CorrelatedFeatures, ([[0, 1]], 1.1), r"density is 1.1; allowed: numbers in \[0, 1\]"),
-        (tm.CorrelatedFeatures, ([[0, 1]], 0.5, 0.4), "together is 0.4; allowed: at least the density, 0.5"),
+        (tm.CorrelatedFeatures, ([[0, 1]], 0.5, 0.4), "together is 0.4; allowed: at least 0.5"),
         (tm.CorrelatedFeatures, ([[0, 1]], [0.5, 0.1], [1.0, 1.0, 1.0]), "together is 'of shape"),
         (tm.PairedFeatures, ([[0, 1, 2]], 0.1, 0.5), "pairs is .*; allowed: lists of two features"),
         (tm.PairedFeatures, ([[0, 1]], 0.8, 0.5), "together is 0.5; allowed: at least 0.75"),

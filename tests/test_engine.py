@@ -69,6 +69,19 @@ def run(code, cwd=None, **environment):
     return done.stdout.split()
 
 
+def test_the_installed_package_needs_nothing_of_the_notebooks(tmp_path):
+    package, without = Path(compiled.__file__).parents[1], shutil.ignore_patterns("__pycache__")
+    shutil.copytree(package, tmp_path / "toymodels", ignore=without)
+    code = """
+import importlib, pkgutil, toymodels
+names = [module.name for module in pkgutil.walk_packages(toymodels.__path__, "toymodels.")]
+print(len(names), toymodels.__file__, *(importlib.import_module(name) and "" for name in names))
+"""
+    number, file = run(code, cwd=tmp_path, PYTHONPATH="")
+    assert int(number) > 30
+    assert Path(file).parents[1] == tmp_path
+
+
 def test_two_threads_of_python_may_call_the_package_at_once():
     """numba's work queue, all that a wheel on macOS has, ends the process when two threads enter parallel loops."""
     code = """

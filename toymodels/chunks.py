@@ -24,7 +24,6 @@ from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, w
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
-from importlib.machinery import PathFinder
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -207,29 +206,21 @@ def sources(module: str) -> dict[str, bytes]:
     top-level package, but for the standard library and installed packages. Empty if the module itself is not
     first-party, or has no file, as the cells of a notebook have none.
     """
+    own = {_file(name.partition(".")[0]) for name in (__name__, module)}
+    folders = [file.parent if file.name != "__init__.py" else file.parents[1] for file in own if file is not None]
     found: dict[str, bytes] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         file = None if name in found else _file(name)
-        if file is not None and _is_first_party(name, file, module):
+        if file is None:
+            continue
+        installed = {"site-packages", "dist-packages"} & set(file.parts) or file.is_relative_to(STANDARD_LIBRARY)
+        ours = not installed and any(file.is_relative_to(folder) for folder in folders)
+        if ours or name.partition(".")[0] == "toymodels":
             found[name] = file.read_bytes()
             waiting.extend(_imported(name, file))
     return found
-
-
-def _is_first_party(module: str, file: Path, root: str) -> bool:
-    """Whether sources(root) counts this module, which has this file."""
-    if module.partition(".")[0] == "toymodels":
-        return True
-    installed = {"site-packages", "dist-packages"} & set(file.parts) or file.is_relative_to(STANDARD_LIBRARY)
-    return not installed and any(file.is_relative_to(folder) for folder in (_folder(__name__), _folder(root)))
-
-
-def _folder(module: str) -> Path:
-    """The folder that holds the top-level package, or module, of a module that has a file."""
-    file = _file(module)
-    return file.parents[module.count(".") + (file.name == "__init__.py")]
 
 
 def _code_of(value: type | Callable) -> object:
@@ -266,13 +257,14 @@ def _file(module: str) -> Path | None:
     top, *rest = module.split(".")
     try:
         spec = importlib.util.find_spec(top)
-        for k, _ in enumerate(rest, 2):
-            places = None if spec is None else spec.submodule_search_locations
-            name = ".".join(module.split(".")[:k])
-            spec = None if places is None else PathFinder.find_spec(name, places)
     except (ImportError, ValueError):
         return None
-    return Path(spec.origin).resolve() if spec is not None and spec.has_location else None
+    if spec is None or not spec.has_location:
+        return None
+    file = Path(spec.origin).resolve()
+    inner = file.parent.joinpath(*rest)
+    places = [inner / "__init__.py", inner.with_suffix(".py")] if rest else [file]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _imported(module: str, file: Path) -> list[str]:

@@ -346,9 +346,13 @@ class CorrelatedFeatures(_Grouped):
         together = _per_feature("together", together, n_features, device)
         self.p, self.together = _same_instances(self.p, "together", together)
         self._alike("together", self.together)
-        low = (self.together < self.p) & ~self._single
+        least = self._least_together()
+        low = (self.together < least - 1e-12) & ~self._single
         if low.any():
-            require(False, "together", self.together[low][0].item(), f"at least the density, {self.p[low][0].item()}")
+            require(False, "together", self.together[low][0].item(), f"at least {least[low][0].item():g}")
+
+    def _least_together(self) -> Tensor:
+        return self.p
 
     def _n_options(self, members: list[int]) -> int:
         return 2
@@ -360,7 +364,7 @@ class CorrelatedFeatures(_Grouped):
         return torch.stack([active, 1 - active], 1), given[:, :, None].expand(-1, -1, len(members))
 
 
-class PairedFeatures(_Grouped):
+class PairedFeatures(CorrelatedFeatures):
     """Pairs of features, from never on together to always on together.
 
     pairs: lists of two features, which must not overlap; those in no pair are independent. density: p in [0, 1] of each
@@ -371,8 +375,6 @@ class PairedFeatures(_Grouped):
     more than MOST_STATES states.
     """
 
-    per_instance = ("p", "together")
-
     def __init__(
         self,
         n_features: int,
@@ -381,15 +383,11 @@ class PairedFeatures(_Grouped):
         together: Number,
         device: torch.device | str | None = None,
     ):
-        super().__init__(n_features, pairs, density, device)
-        require(all(len(pair) == 2 for pair in self.sets), "pairs", pairs, "lists of two features")
-        together = _per_feature("together", together, n_features, device)
-        self.p, self.together = _same_instances(self.p, "together", together)
-        self._alike("together", self.together)
-        none = 1 - 2 * self.p + self.p * self.together
-        low = (none < -1e-12) & ~self._single
-        if low.any():
-            require(False, "together", self.together[low][0].item(), f"at least {2 - 1 / self.p[low][0].item():g}")
+        require(all(len(pair) == 2 for pair in pairs), "pairs", pairs, "lists of two features")
+        super().__init__(n_features, pairs, density, together, device)
+
+    def _least_together(self) -> Tensor:
+        return (2 - 1 / self.p).clamp(min=0)
 
     def _n_options(self, members: list[int]) -> int:
         return 3

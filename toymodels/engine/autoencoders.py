@@ -11,10 +11,8 @@ import math
 import numpy as np
 
 from toymodels.engine.compiled import ONE, ZERO, allocating, inner
-from toymodels.engine.draws import STEP, mixed
+from toymodels.engine.hidden import LANES, ROWS, add_products, draw
 
-ROWS = 64  # rows of a block
-LANES = np.uint64(16)  # partial sums of a gradient entry
 END = np.uint64(ROWS)
 RELU, TOPK, BATCHTOPK, JUMPRELU = 0, 1, 2, 3
 HALVINGS = 48  # of the interval that holds the threshold of BatchTopK: its ends are 1e-14 apart then
@@ -30,28 +28,6 @@ def _multiply(W, x, bias, out):
             w = W[a, i]
             for r in range(ZERO, END):
                 out[a, r] += w * x[i, r]
-
-
-@inner
-def _add_products(left, right, sums):
-    """Adds left times right, for each pair of their entries, to the lanes of sums over the rows of the block."""
-    for a in range(ZERO, np.uint64(left.shape[0])):
-        for i in range(ZERO, np.uint64(right.shape[0])):
-            for lane in range(ZERO, LANES):
-                s, t = lane + LANES, lane + LANES + LANES
-                u = t + LANES
-                sums[a, i, lane] += (left[a, lane] * right[i, lane] + left[a, s] * right[i, s]) + (
-                    left[a, t] * right[i, t] + left[a, u] * right[i, u]
-                )
-
-
-@inner
-def _add(values, sums):
-    """Adds values [entry, row] to the lanes of sums [entry, 1, lane]."""
-    for a in range(ZERO, np.uint64(values.shape[0])):
-        for lane in range(ZERO, LANES):
-            s, t = lane + LANES, lane + LANES + LANES
-            sums[a, ZERO, lane] += (values[a, lane] + values[a, s]) + (values[a, t] + values[a, t + LANES])
 
 
 @inner
@@ -226,7 +202,7 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
     m = h.shape[1]
     E, D, e, d, rest = _unpack(theta, m, K)
     DT, shift, norm, price = np.empty((K, m)), np.empty(K), np.empty(K), np.zeros(K)
-    threshold, nothing = np.zeros(K), np.zeros(K)
+    threshold, nothing, ones = np.zeros(K), np.zeros(K), np.ones(ROWS)
     for i in range(K):
         below, square = 0.0, 0.0
         for a in range(m):
@@ -262,10 +238,10 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
             _back_through_ramp(d_z, pre, gate, slope, weight[block], threshold, toll, smooth, by_threshold)
         else:
             _back(d_z, gate, weight[block], price)
-        _add_products(out, z, by_D)
-        _add_products(d_z, h[block], by_E)
-        _add(out, by_out)
-        _add(d_z, by_pre)
+        add_products(out, z, by_D)
+        add_products(d_z, h[block], by_E)
+        _add_weighted(out, ones, by_out)
+        _add_weighted(d_z, ones, by_pre)
     loss, size = 0.0, m * K
     for i in range(K):
         d_pre, total_z = _sum(by_pre, i, 0), _sum(by_z, i, 0)
@@ -299,22 +275,6 @@ def losses(theta, gradient, loss, some, task, h, weight, K, activation, k, penal
         loss[i] = on_rows(theta[i], gradient[i], h[of], weight[of], *settings)
 
 
-@inner
-def _draw(h, x, seed, first, density, signed, W, nothing):
-    """One block h [input, ROWS] = W x of sparse features; x [feature, ROWS] from number `first` of the stream on.
-
-    x is u/p where u < p, else 0; signed: 2u/p - 1 (the same numbers as data.SparseFeatures.draw).
-    """
-    n = np.uint64(x.shape[0])
-    for i in range(ZERO, n):
-        p, z = density[i], seed + (first + i) * STEP
-        for r in range(ZERO, END):
-            v = np.float32(mixed(z)) / p
-            x[i, r] = (2.0 * v - 1.0 if signed else v) if v < 1.0 else 0.0
-            z += n * STEP
-    _multiply(W, x, nothing, h)
-
-
 @allocating
 def fresh_losses(
     theta, gradient, loss, some, seeds, start, batch, density, signed, W, K, activation, k, penalty, width
@@ -330,5 +290,6 @@ def fresh_losses(
         at = some[i]
         for block in range(len(h)):
             first = np.uint64((start + block * ROWS) * n)
-            _draw(h[block], x, seeds[at], first, density[at], signed, W[at], nothing)
+            draw(x, seeds[at], first, density[at], signed)
+            _multiply(W[at], x, nothing, h[block])
         loss[i] = on_rows(theta[i], gradient[i], h, weight, K, activation, k, penalty[at], width, False)

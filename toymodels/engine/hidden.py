@@ -17,7 +17,7 @@ NONE, FULL, DOUBLE = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 
 
 @inner
-def _draw(x, seed, first, density, signed):
+def draw(x, seed, first, density, signed):
     """x [feature, row] from the numbers of the stream from `first` on: u/p where u < p, else 0; signed: 2u/p - 1."""
     n = np.uint64(x.shape[0])
     for i in range(ZERO, n):
@@ -78,7 +78,7 @@ def _through_relu(d_h, h, sums):
 
 
 @inner
-def _add_products(error, value, sums):
+def add_products(error, value, sums):
     """Adds the error of each output times each of its inputs, over the rows of the block, to the lanes of sums."""
     high, low = np.uint64(error.shape[0]), np.uint64(value.shape[0])
     for a in range(ZERO, high):
@@ -127,8 +127,8 @@ def _block(x, weight, W1, c, W2, b, importance, absolute, space):
     _errors(out, x, weight, importance, absolute, squares, sums_b)
     _multiply(W2.T, out, nothing, d_h)
     _through_relu(d_h, h, sums_c)
-    _add_products(out, h, sums_2)
-    _add_products(d_h, x, sums_1)
+    add_products(out, h, sums_2)
+    add_products(d_h, x, sums_1)
 
 
 @allocating
@@ -211,7 +211,7 @@ def on_fresh_rows(
         W1, c, W2, b = _unpack(theta[place], hidden, n, tied, biased)
         slope[:], weight[:] = 0.0, np.float32(1.0 / batch)
         for first in range(0, batch, ROWS):
-            _draw(x, seeds[k], np.uint64((start + first) * n), density[k], signed)
+            draw(x, seeds[k], np.uint64((start + first) * n), density[k], signed)
             weight[max(0, batch - first) :] = NONE  # beyond the end of the batch
             _block(x, weight, W1, c, W2, b, importance[k], absolute, space)
         loss[place] = _collect(slope, hidden, n, tied, biased, space)

@@ -26,6 +26,7 @@ SHORTEST_STEP = 1e-9  # of the largest weight's step, at which a line search giv
 # a MARGIN for ranges that grow: the truncated loss jumps where the frame changes, and line searches fail there.
 REFRESH, MARGIN = 20, 0.05
 WINDOW = 1 << 20  # bytes of the instances that are worked on together: they stay in the cache
+CROWDED = 16  # slots are cleared when more than one in so many holds an instance that is done
 ROUND = 50_000.0  # nanoseconds of work for a window, below which what Python does between its steps would count
 
 # what an instance waits for: the loss at its start, the loss in a fresh frame, that of a step, the last one; or nothing
@@ -183,6 +184,9 @@ def _advance(w, active, iterations, tolerance, frames):
         )
         steps, changes, products, squares = w.steps[k], w.changes[k], w.products[k], w.squares[k]
         value, state, new_loss = w.value[k], w.state[k], w.trial_loss[k]
+        if state[WAITS] == DONE:
+            done += 1
+            continue
         if state[WAITS] == STEP:
             then = _judged(value, state, new_loss, tolerance)
             if then == ACCEPT:
@@ -230,7 +234,7 @@ def _take_out(w: Window, active: int, theta: np.ndarray, loss: np.ndarray, used:
 def _close(w: Window, active: int, empty: np.ndarray) -> int:
     """The last instances move into the empty slots; the number of slots in use."""
     left = active - len(empty)
-    moving = np.setdiff1d(np.arange(left, active), empty)
+    moving = left + np.flatnonzero(w.state[left:active, WAITS] != DONE)
     for values in w:
         values[empty[: len(moving)]] = values[moving]
     return left
@@ -281,7 +285,7 @@ def minimise(
             if afresh:
                 asks = w.state[:active, WAITS]
                 kernel.refresh(w.some[:active][(asks == AFRESH) | (asks == LAST)])
-            if done:
+            if done > active // CROWDED:
                 slots_done = _take_out(w, active, theta, loss, used)
                 first, until = queue.take(done)
                 _load(w, slots_done[: until - first], theta, first)

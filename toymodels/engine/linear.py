@@ -6,16 +6,13 @@ from toymodels.engine.compiled import inner
 @inner
 def linear_loss_and_gradient(W, b, p, importance, mean_on, square_on, d_W, d_b, gram, d_gram):
     """loss_and_gradient of a linear model. mean_on, square_on: mean and mean square of a feature that is on."""
-    hidden, n = W.shape
-    loss = 0.0
+    n, loss = b.size, 0.0
+    gram_of(W, gram)
     for i in range(n):
+        gram[i, i] -= 1.0
         mean = b[i]
         for j in range(n):
-            total = -1.0 if i == j else 0.0
-            for h in range(hidden):
-                total += W[h, i] * W[h, j]
-            gram[i, j] = total
-            mean += total * (p[j] * mean_on)
+            mean += gram[i, j] * (p[j] * mean_on)
         loss += importance[i] * mean * mean
         d_b[i] = 2.0 * importance[i] * mean
         for j in range(n):

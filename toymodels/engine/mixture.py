@@ -1,6 +1,7 @@
 """Loss and gradient over the states of x. Given a state, features are independent: L = Σ_c chance_c L(density_c)."""
 
 import numpy as np
+from numba import njit
 
 from toymodels.engine import closed
 from toymodels.engine.compiled import inner, specialised
@@ -28,19 +29,19 @@ def _nothing_on(b, importance, chance, floor, d_b):
     return loss
 
 
-@inner
+@njit(inline="always")
 def _closed(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     gram, d_gram, _, _, few = space
     return closed.loss_and_gradient(W, b, p, importance, d_W, d_b, gram, d_gram, few[0])
 
 
-@inner
+@njit(inline="always")
 def _series(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     gram, d_gram, one, work, _ = space
     return loss_and_gradient(W, b, p, importance, terms, frame, d_W, d_b, gram, d_gram, one, work)
 
 
-@inner
+@njit(inline="always")
 def _linear(W, b, p, importance, mean, square, terms, frame, d_W, d_b, space):
     return linear_loss_and_gradient(W, b, p, importance, mean, square, d_W, d_b, space[0], space[1])
 

@@ -3,7 +3,6 @@
 base: sizes and axes. features: directions, WᵀW and norms of a model. phases: diagrams over density and importance.
 """
 
-from studies.report import use_style
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, density_axis
 from toymodels.plots.features import feature_directions, feature_status, gram_grid, grid_and_bars, norm_bars
 from toymodels.plots.phases import diagram_panel, linear_diagram_panel, phase_colours, phase_key
@@ -21,5 +20,4 @@ __all__ = [
     "norm_bars",
     "phase_colours",
     "phase_key",
-    "use_style",
 ]
