@@ -79,14 +79,6 @@ def test_the_ratio_is_one_for_the_monosemantic_model_and_features_beyond_pull_it
     assert beyond[0] == pytest.approx(1.0, abs=1e-3)
 
 
-def test_the_form_of_solved_models():
-    solved, mixed = absolute.monosemantic(3, 6, 1.0), absolute.monosemantic(3, 6, 1.0, noise=0.1)
-    assert absolute.solved_form(solved) == (1.0, 0.0)
-    share, error = absolute.solved_form(tm.stack_models([solved, mixed]))
-    assert share == 0.5
-    assert error > 0.01
-
-
 def test_chains_are_carried_on_their_own_and_kicks_never_raise_the_loss():
     features, importance = tm.SparseFeatures(3, 0.1, signed=True), 0.8 ** torch.arange(3).double()
     begun = absolute.monosemantic(3, 2, 0.1, 4, 0.1)  # two models of two chains

@@ -212,18 +212,3 @@ def ratio(
         monosemantic_loss(importance, model.n_hidden, p) + beyond * ignored_loss(p)
     )
     return 1.0 + gains.mean(0), gains.std(0, ddof=1) / 2.0
-
-
-def solved_form(model: tm.AbsoluteValueModel) -> tuple[float, float]:
-    """The share of models whose used neurons take one feature each, and the largest error of an answer to e_i or -e_i,
-    without biases.
-
-    A neuron takes one feature if the second largest abs(W1) is below 1 % of its largest, and is used if an abs(W2) of
-    it, both rescaled, is above that.
-    """
-    W1, W2 = rescaled(model.W1.detach().numpy(), model.W2.detach().numpy())
-    one = np.sort(np.abs(W1), -1)[..., -2] < 0.01
-    used = (np.abs(W2) > 0.01).any(-2)
-    answers = np.stack([W2 @ np.maximum(sign * W1, 0.0) for sign in (1.0, -1.0)])  # the columns of W1 answer e_i
-    error = np.abs(answers - np.eye(model.n_features)).max()
-    return float((one | ~used).all(-1).mean()), float(error)

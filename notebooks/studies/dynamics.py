@@ -227,34 +227,28 @@ def counted(descents: Sequence[Descent]) -> dict[str, np.ndarray]:
     return {name: np.hstack([getattr(d, name) for d in descents]) for name in each + several}
 
 
-def others_correlation(descents: Sequence[Descent], points: int = 60) -> np.ndarray:
-    """What `together` is by chance: the loss of each run against the features of every other one, both stretched to so
-    many points from first to end. [pair]
-    """
-    at = np.linspace(0, 1, points)
-
-    def stretched(values: np.ndarray) -> np.ndarray:
-        return np.interp(at, np.linspace(0, 1, len(values)), values)
-
-    loss, features = ([stretched(getattr(d, name)) for d in descents] for name in ("loss_speed", "feature_speed"))
-    table = np.corrcoef(loss, features)[: len(descents), len(descents) :]
-    return table[~np.eye(len(descents), dtype=bool)]
-
-
 def summary(descents: Sequence[Descent]) -> dict[str, float]:
     """Descents in a few numbers: the means of what is counted, by the same names, and what the following ones say.
 
     jumps_none: share of runs without a jump. drop_small, drop_large: first and last decile of the drops.
-    together_chance: what `together` is by chance, see others_correlation.
+    together_chance: what `together` is by chance, the mean of the correlations of the loss of each run with the
+    features of every other one, both stretched to sixty points from first to end.
     """
     counts = counted(descents)
     small, large = np.quantile(counts["drops"], [0.1, 0.9])
+
+    def stretched(name: str) -> list[np.ndarray]:
+        speeds = [getattr(d, name) for d in descents]
+        return [np.interp(np.linspace(0, 1, 60), np.linspace(0, 1, len(speed)), speed) for speed in speeds]
+
+    runs = len(descents)
+    table = np.corrcoef(stretched("loss_speed"), stretched("feature_speed"))[:runs, runs:]
     return {
         **{name: values.mean() for name, values in counts.items()},
         "jumps_none": (counts["jumps"] == 0).mean(),
         "drop_small": small,
         "drop_large": large,
-        "together_chance": others_correlation(descents).mean(),
+        "together_chance": table[~np.eye(runs, dtype=bool)].mean(),
     }
 
 
@@ -262,16 +256,3 @@ def first_below(loss: Float[Tensor, "record instance"], level: float) -> Int[Ten
     """The first record whose loss is below level; the last one where none is."""
     below = loss < level
     return torch.where(below.any(0), below.int().argmax(0), len(loss) - 1)
-
-
-def slowest_loss(
-    step: Tensor, loss: Float[Tensor, "record instance"], lowest: float, highest: float
-) -> Float[np.ndarray, " instance"]:
-    """Height of a plateau: the loss of each run where -d ln L/d ln t is least, of the records from lowest to highest.
-
-    Where no record is between the two, the first one.
-    """
-    values = loss.numpy()
-    pace = -np.gradient(np.log(values), np.log(step.numpy()), axis=0)
-    pace[(values < lowest) | (values > highest)] = np.inf
-    return values[pace.argmin(0), np.arange(values.shape[1])]

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
@@ -29,19 +28,6 @@ def feature_paths(ax: Axes3D, W: Tensor) -> None:
     ax.view_init(elev=22, azim=35)
 
 
-def loss_through_regimes(
-    ax: Axes, step: Tensor, loss: Tensor, picked: int, levels: Sequence[float], letters: Mapping[str, float]
-) -> None:
-    """loss / p [record, run] over the steps, one run bold, levels dotted; letters of regimes at some steps."""
-    ax.plot(array(step), array(loss), color="0.8", lw=0.4)
-    ax.plot(array(step), array(loss)[:, picked], color="C0", lw=1.6)
-    for value in levels:
-        ax.axhline(value, color="0.5", lw=0.6, ls=":")
-    for letter, place in letters.items():
-        ax.text(place, 0.99, letter, transform=ax.get_xaxis_transform(), ha="center", va="top", weight="bold")
-    ax.set(yscale="log", ylim=(0.08, 2.3), xlabel="step")
-
-
 def regimes_and_paths(
     step: Tensor, loss: Tensor, W: Tensor, picked: int, levels: Sequence[float], ended: Sequence[float]
 ) -> Figure:
@@ -57,14 +43,20 @@ def regimes_and_paths(
     passed = [int(first_below(loss[:, [picked]], value)) for value in ended]
     edges = np.array([2.0, *step[passed].tolist(), step[-1].item()])
     early = np.append(edges[:-1], 0.6 * edges[-1])
-    in_log = dict(zip("ABCD", np.sqrt(edges[:-1] * edges[1:]), strict=True))
-    in_linear = dict(zip("CD", ((early[:-1] + early[1:]) / 2)[2:], strict=True))
     axes["log"].set(xscale="log", xlim=edges[[0, -1]], ylabel="loss / $p$")
     axes["linear"].set(xlim=(0, early[-1]))
-    for label, letters in {"log": in_log, "linear": in_linear}.items():
-        loss_through_regimes(axes[label], step, loss, picked, levels, letters)
+    middles = {"log": np.sqrt(edges[:-1] * edges[1:]), "linear": (early[:-1] + early[1:]) / 2}
+    for label, letters in (("log", "ABCD"), ("linear", "CD")):
+        ax = axes[label]
+        ax.plot(array(step), array(loss), color="0.8", lw=0.4)
+        ax.plot(array(step), array(loss)[:, picked], color="C0", lw=1.6)
+        for value in levels:
+            ax.axhline(value, color="0.5", lw=0.6, ls=":")
         for edge in edges[1:-1]:
-            axes[label].axvline(edge, color="0.5", lw=0.6, ls="--")
+            ax.axvline(edge, color="0.5", lw=0.6, ls="--")
+        for letter, x in zip(letters, middles[label][-len(letters) :], strict=True):
+            ax.text(x, 0.99, letter, transform=ax.get_xaxis_transform(), ha="center", va="top", weight="bold")
+        ax.set(yscale="log", ylim=(0.08, 2.3), xlabel="step")
     axes["linear"].set_yticklabels([])
     for letter, end in zip("ABCD", edges[1:], strict=True):
         feature_paths(axes[letter], W[: int((step <= end).sum()), picked])
