@@ -65,7 +65,7 @@ def test_lines_of_forms_are_cut_where_the_form_is_missing():
     density = torch.tensor([0.15, 0.2])
     lines = {"one": density, "other": torch.tensor([torch.inf, 0.2])}
     found = [share(torch.tensor([True, True])), share(torch.tensor([True, False]))]
-    figure = octahedron_figures.optimum_and_basin(density, lines, {"adam": {0.15: found[0], 0.2: found[1]}}, 0.17)
+    figure = octahedron_figures.optimum_and_basin(density, lines, {"Adam": {0.15: found[0], 0.2: found[1]}}, 0.17)
     left, right = figure.axes
     assert np.isnan(left.lines[1].get_ydata()).tolist() == [True, False]
     assert right.containers[0].lines[0].get_ydata().tolist() == [1.0, 0.5]

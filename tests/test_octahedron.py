@@ -1,4 +1,3 @@
-import dataclasses
 import math
 
 import pytest
@@ -15,6 +14,24 @@ def found():
 
 MERGED = torch.zeros(3, 6, dtype=torch.float64)
 MERGED[0, :3] = MERGED[1, 3:] = 3**-0.5
+
+
+def test_shapes_of_two_sets():
+    W = torch.cat([torch.eye(3), -torch.eye(3)[:, [2, 0, 1]]], 1).double()
+    assert octahedron.antipodal_pairs(W).item() == 3
+    assert octahedron.is_octahedron(W)
+    assert not octahedron.is_octahedron(0.6 * W)
+    assert octahedron.antipodal_pairs(0.6 * W).item() == 3
+    assert octahedron.antipodal_pairs(0.4 * W).item() == 0  # short features have no antipodes
+    assert octahedron.distance_from_means(MERGED).item() == pytest.approx(0, abs=1e-12)
+    assert octahedron.antipodal_pairs(MERGED).item() == 0
+
+
+def test_closed_forms_of_two_correlated_sets():
+    models = tm.ReLUModel.from_weights(torch.stack([MERGED, octahedron.OCTAHEDRON]))
+    for p in (0.02, 0.2):
+        loss = tm.population_loss(models, octahedron.features(p), octahedron.ONES) / p
+        assert torch.allclose(loss, torch.tensor([1 / 3, p]).double(), rtol=1e-4)
 
 
 def test_two_merged_sets_are_the_minimum_with_equal_features():
@@ -51,6 +68,18 @@ def test_a_branch_is_taken_again_by_runs_without_time_to_leave_it():
     assert len(octahedron.branches_again(run, later, {"first": 0.5}, 0.01, size=0.01, seed=0)["first"]["kept"]) == 0
 
 
+def test_how_often_a_branch_is_taken_again():
+    first = torch.tensor([True] * 12 + [False] * 4)
+    second = torch.tensor([True] * 10 + [False] * 2 + [False] * 3 + [True])
+    found = octahedron.repeated(first, second)
+    assert found["kept"].sum() == 13
+    assert found["no_again"] == 3 / 4
+    assert found["chance"] == pytest.approx(12 / 16 * 11 / 16 + 4 / 16 * 5 / 16)
+    assert found["p_value"] == pytest.approx(0.0632, abs=1e-3)
+    none = octahedron.repeated(first[:0], second[:0])
+    assert (none["no_again"], len(none["kept"])) == (0, 0)
+
+
 def test_sparse_starts_end_as_octahedra_and_dense_ones_do_not(found):
     assert found.octahedron[0].double().mean() > 0.5
     assert found.octahedron[2].double().mean() < 0.5
@@ -71,17 +100,6 @@ def test_the_octahedron_is_the_optimum_up_to_its_border(found):
     assert 0.16 < border < 0.19
     assert math.isnan(octahedron.takeover(start, ["octahedron"], 0.1, 0.12, halvings=4))
     assert math.isnan(octahedron.takeover(start, ["octahedron"], 0.22, 0.24, halvings=4))
-
-
-def test_the_optimum_is_compared_with_what_starts_find(found):
-    optimum = octahedron.optimum([found], torch.tensor([0.1, 0.24], dtype=torch.float64), halvings=3)
-    assert 0.17 < optimum.until < 0.19 < optimum.closed_from < 0.25
-    assert optimum.lines["octahedron"][0] < optimum.lines["closed frames"][0]
-    compared = optimum.compared([found])
-    assert compared.shape == (3,)
-    assert (compared > 1 - 1e-4).all()
-    lower = dataclasses.replace(found, loss=found.loss * torch.tensor([[1.0], [0.9], [1.0]]))
-    assert (optimum.compared([found, lower]) / compared).tolist() == pytest.approx([1, 0.9, 1])
 
 
 def test_shares_of_octahedra_and_where_they_fall_below_a_half():

@@ -1,6 +1,5 @@
 """Networks that compute |x|, and how many they compute at once (paper, section 8): against the monosemantic one."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,9 +7,8 @@ import torch
 from torch import Tensor
 
 import toymodels as tm
-from studies.neurons import MEASURE, Array, activations, loss_of, turned
+from studies.neurons import MEASURE, Array, activations, loss_of
 from toymodels import minima, streams
-from toymodels.checks import count, require
 from toymodels.data import Features
 from toymodels.theory import ignored_loss
 
@@ -110,137 +108,70 @@ class Motif(NamedTuple):
     weak: int
 
 
-def motifs(
-    W1: Array, W2: Array, ratio: float = 2.0, match: float = 0.3, small: float = 0.1, inhibition: float = 0.25
-) -> list[Motif]:
+def motifs(W1: Array, W2: Array) -> list[Motif]:
     """The asymmetric motif (paper, section 8) in one model W1 [hidden, feature], W2 [feature, hidden].
 
-    Neuron a has exactly two features with abs(W1) above `small` of its largest; their weights differ by more than
-    `ratio`; the outputs are reversed, so that in × out agrees within `match` of the larger. Neuron b takes the strong
-    feature with the same sign and enters the weak one's output negatively, with at least `inhibition` of the
+    Neuron a has exactly two features with abs(W1) above a tenth of its largest; their weights differ by more than a
+    factor of two; the outputs are reversed, so that in × out agrees within 30 % of the larger. Neuron b takes the
+    strong feature with the same sign and enters the weak one's output negatively, with at least a quarter of the
     interference W1_as W2_wa that a causes there.
     """
     found = []
-    for a in range(len(W1)):
-        size = np.abs(W1[a])
-        features = np.nonzero(size > small * size.max())[0]
+    for a, size in enumerate(np.abs(W1)):
+        features = np.nonzero(size > 0.1 * size.max())[0]
         if len(features) != 2:
             continue
-        strong, weak = features[np.argsort(-size[features])]
-        gain_s, gain_w = size[strong] * W2[strong, a], size[weak] * W2[weak, a]
-        if size[strong] < ratio * size[weak] or min(gain_s, gain_w) <= (1.0 - match) * max(gain_s, gain_w):
+        strong, weak = features[np.argsort(-size[features])].tolist()
+        gains = size[strong] * W2[strong, a], size[weak] * W2[weak, a]
+        if size[strong] < 2.0 * size[weak] or min(gains) <= 0.7 * max(gains):
             continue
         disturbance = W1[a, strong] * W2[weak, a]
-        for b in range(len(W1)):
-            driven = b != a and W1[b, strong] * W1[a, strong] > 0.0
-            if driven and W1[b, strong] * W2[weak, b] * np.sign(disturbance) < -inhibition * abs(disturbance):
-                found.append(Motif(a, b, int(strong), int(weak)))
+        same_sign = W1[:, strong] * W1[a, strong] > 0.0
+        inhibits = W1[:, strong] * W2[weak] * np.sign(disturbance) < -0.25 * abs(disturbance)
+        found += [Motif(a, b, strong, weak) for b in np.nonzero(same_sign & inhibits)[0].tolist() if b != a]
     return found
 
 
-def all_motifs(model: tm.AbsoluteValueModel) -> list[list[Motif]]:
-    """The motifs of each model."""
-    return [motifs(*matrices(model, k)) for k in range(model.n_instances)]
+def ablated(
+    model: tm.AbsoluteValueModel, features: Features, importance: Tensor, found: list[Motif], rows: int = 1 << 13
+) -> dict[str, Array]:
+    """What one model loses without some weights. found: its motifs.
 
-
-def inhibition(model: tm.AbsoluteValueModel, features: Features, found: list[Motif], rows: int = 1 << 13) -> Array:
-    """What the motifs' inhibiting neurons do in one model, where the strong feature is on and the weak one off.
-
-    [motif, 3]: mean square of the weak output without that neuron over that with it; mean of what goes into its ReLU
-    (the net interference) with that neuron, and without.
+    [motif], where the strong feature is on and the weak one off: rise: mean square of the weak output without the
+    inhibiting neuron over that with it; net, net_without: mean of what goes into its ReLU (the net interference) with
+    that neuron and without. The model's loss without some weights, over its loss: without_faint: those in below a tenth
+    of their neuron's largest; without_inhibition: those by which the motifs' second neurons hold down the weak outputs;
+    without_other: all other negative weights out.
     """
     W1, W2 = matrices(model)
     x, weight, h = activations(model, features, rows)
-    answers = []
+    effects = []
     for a, inhibits, strong, weak in found:
         only = (x[:, strong] * np.sign(W1[a, strong]) > 0.0) & (x[:, weak] == 0.0)
         w = weight[only] / weight[only].sum()
-        u = h[only] @ W2[weak] + model.b[0, weak].item()
-        without = u - h[only, inhibits] * W2[weak, inhibits]
-        squares = [w @ np.maximum(v, 0.0) ** 2 for v in (without, u)]
-        answers.append((squares[0] / max(squares[1], 1e-12), w @ u, w @ without))
-    return np.array(answers).reshape(-1, 3)
-
-
-def story(
-    model: tm.AbsoluteValueModel, features: Features, importance: Tensor, found: list[Motif], rows: int = 1 << 13
-) -> Array:
-    """How much of one model the motifs are: its loss without some weights, over its loss, [3].
-
-    Without weights in below a tenth of their neuron's largest; without those by which the motifs' second neurons hold
-    down the weak outputs; without all other negative weights out.
-    """
+        net = h[only] @ W2[weak] + model.b[0, weak].item()
+        without = net - h[only, inhibits] * W2[weak, inhibits]
+        squares = [w @ np.maximum(v, 0.0) ** 2 for v in (without, net)]
+        effects.append((squares[0] / max(squares[1], 1e-12), w @ net, w @ without))
     four = model.select([0] * 4)
     W1, W2 = four.W1.data, four.W2.data
-    inhibits = torch.zeros(W2[0].shape, dtype=torch.bool)
+    inhibition = torch.zeros(W2[0].shape, dtype=torch.bool)
     for motif in found:
-        inhibits[motif.weak, motif.inhibits] = True
+        inhibition[motif.weak, motif.inhibits] = True
     W1[1][W1[1].abs() < 0.1 * W1[1].abs().amax(1, keepdim=True)] = 0.0
-    W2[2][inhibits] = 0.0
-    W2[3][(W2[3] < 0.0) & ~inhibits] = 0.0
+    W2[2][inhibition] = 0.0
+    W2[3][(W2[3] < 0.0) & ~inhibition] = 0.0
     loss = loss_of(four, features, importance, rows, MEASURE)
-    return loss[1:] / loss[0]
-
-
-class Ablated(NamedTuple):
-    """How many motifs there are, and what their models lose without some weights, see `inhibition` and `story`.
-
-    Of the motifs: median of the first number of `inhibition`, the share of them with more than 1 there, and the shares
-    whose net interference is negative with the inhibiting neuron and without. Of the models: medians of `story`.
-    """
-
-    motifs: int
-    rise: float
-    worse: float
-    negative: float
-    negative_without: float
-    without_faint: float
-    without_inhibition: float
-    without_other: float
-
-
-def ablated(
-    models: tm.AbsoluteValueModel,
-    features: Features,
-    importance: Tensor,
-    found: Sequence[list[Motif]],
-    rows: int = 1 << 13,
-) -> Ablated:
-    """Ablations of all models that have a motif; NaN if none has. found: all_motifs(models)."""
-    some = [(models.select([k]), motifs) for k, motifs in enumerate(found) if motifs]
-    if not some:
-        return Ablated(0, *[np.nan] * 7)
-    rise, net, without = np.concatenate([inhibition(one, features, motifs, rows) for one, motifs in some]).T
-    parts = np.median([story(one, features, importance, motifs, rows) for one, motifs in some], 0)
-    each = np.median(rise), np.mean(rise > 1.0), np.mean(net < 0.0), np.mean(without < 0.0), *parts
-    return Ablated(len(rise), *map(float, each))
-
-
-def primary(model: tm.AbsoluteValueModel, features: Features, top: float = 0.01, rows: int = 1 << 14) -> Array:
-    """How far each neuron of one model stands for its primary feature, the one of its largest abs(W1). [3, hidden]
-
-    How often that feature is on in the neuron's strongest activations (the share `top` of those above 0), how often in
-    all of them, and the second largest abs(W1) over the largest.
-    """
-    size = np.abs(matrices(model)[0])
-    x, weight, h = activations(model, features, rows)
-    order = np.argsort(-h, 0)
-    on = np.take_along_axis(x[:, size.argmax(1)] != 0.0, order, 0)
-    mass = weight[order] * (np.take_along_axis(h, order, 0) > 0.0)
-    mass = mass / mass.sum(0)
-    strong = mass * (mass.cumsum(0) <= max(top, mass[0].max()))
-    second, first = np.sort(size, 1)[:, -2:].T
-    return np.stack([(strong * on).sum(0) / strong.sum(0), (mass * on).sum(0), second / first])
+    names = "rise", "net", "net_without", "without_faint", "without_inhibition", "without_other"
+    return dict(zip(names, [*np.array(effects).T, *(loss[1:] / loss[0])], strict=True))
 
 
 class Polysemy(NamedTuple):
-    """Neurons of one model: median and largest participation ratio, the share of them that are polysemantic, and for
-    these on average how often their primary feature is on, in their strongest activations and in all, and the median of
-    the second largest abs(W1) over the largest; NaN without such neurons.
+    """Neurons of one model: the share of them that are polysemantic. For these on average how often their primary
+    feature, the one of their largest abs(W1), is on in their strongest activations and in all, and the median of the
+    second largest abs(W1) over the largest; NaN without such neurons.
     """
 
-    median: float
-    largest: float
     share: float
     strongest: float
     always: float
@@ -248,13 +179,23 @@ class Polysemy(NamedTuple):
 
 
 def polysemy(model: tm.AbsoluteValueModel, features: Features, above: float = 1.2, rows: int = 1 << 14) -> Polysemy:
-    """How polysemantic the neurons of one model are: those with a participation ratio above this number, see
-    `participation` and `primary`."""
-    part = participation(matrices(model)[0])
-    some = part > above
-    strongest, always, second = primary(model, features, rows=rows)[:, some] if some.any() else [[np.nan]] * 3
-    each = np.median(part), part.max(), some.mean(), np.mean(strongest), np.mean(always), np.median(second)
-    return Polysemy(*map(float, each))
+    """How polysemantic the neurons of one model are: those with a participation ratio above this number.
+
+    Their strongest activations: the hundredth part of those above 0.
+    """
+    size = np.abs(matrices(model)[0])
+    x, weight, h = activations(model, features, rows)
+    order = np.argsort(-h, 0)
+    on = np.take_along_axis(x[:, size.argmax(1)] != 0.0, order, 0)
+    mass = weight[order] * (np.take_along_axis(h, order, 0) > 0.0)
+    mass = mass / mass.sum(0)
+    strong = mass * (mass.cumsum(0) <= max(0.01, mass[0].max()))
+    second, first = np.sort(size, 1)[:, -2:].T
+    some = participation(size) > above
+    if not some.any():
+        return Polysemy(0.0, *[np.nan] * 3)
+    strongest, always = (strong * on).sum(0) / strong.sum(0), (mass * on).sum(0)
+    return Polysemy(some.mean(), strongest[some].mean(), always[some].mean(), np.median((second / first)[some]))
 
 
 def ratio(
@@ -271,59 +212,3 @@ def ratio(
         monosemantic_loss(importance, model.n_hidden, p) + beyond * ignored_loss(p)
     )
     return 1.0 + gains.mean(0), gains.std(0, ddof=1) / 2.0
-
-
-def least_turned(
-    model: tm.AbsoluteValueModel, features: Features, importance: Tensor, number: int = 20, seed: int = 0
-) -> float:
-    """The least loss of one model with its hidden space turned at random, over its own loss. See neurons.turned."""
-    rng = np.random.default_rng(seed)
-    turns = [np.linalg.qr(rng.normal(size=(model.n_hidden, model.n_hidden)))[0] for _ in range(number)]
-    return float(turned(model, features, importance, turns).min())
-
-
-def served(model: tm.AbsoluteValueModel, features: Features, rows: int = 1 << 16) -> Array:
-    """What one model leaves of each feature's loss, over what ignoring that feature costs, [feature]."""
-    n = model.n_features
-    one_feature_each = torch.eye(n, dtype=torch.float64)  # importances, for as many copies of the model
-    left = loss_of(model.select([0] * n), features, one_feature_each, rows, MEASURE)
-    return left / ignored_loss(features.density[0, 0].item())
-
-
-def solved_form(model: tm.AbsoluteValueModel) -> tuple[float, float]:
-    """The share of models whose used neurons take one feature each, and the largest error of an answer to e_i or -e_i,
-    without biases.
-
-    A neuron takes one feature if the second largest abs(W1) is below 1 % of its largest, and is used if an abs(W2) of
-    it, both rescaled, is above that.
-    """
-    W1, W2 = rescaled(model.W1.detach().numpy(), model.W2.detach().numpy())
-    one = np.sort(np.abs(W1), -1)[..., -2] < 0.01
-    used = (np.abs(W2) > 0.01).any(-2)
-    answers = np.stack([W2 @ np.maximum(sign * W1, 0.0) for sign in (1.0, -1.0)])  # the columns of W1 answer e_i
-    error = np.abs(answers - np.eye(model.n_features)).max()
-    return float((one | ~used).all(-1).mean()), float(error)
-
-
-def folded_loss(Z: int, epsilon: float, points: int = 2000) -> float:
-    """Mean squared error, summed over x and y, of two dense U[0, 1) values kept in one number (the paper's appendix).
-
-    t = (floor(Zx) + y) / Z, the steps of the floor as ramps that take a share `epsilon` of each of the Z cells of x;
-    read back as the middle of the cell and as y. By the midpoint rule on points × points values. Keeping one value and
-    the mean of the other costs 1/12. Raises ValueError for Z below 1 or epsilon outside (0, 1).
-    """
-    count("Z", Z)
-    require(0.0 < epsilon < 1.0, "epsilon", epsilon, "a number between 0 and 1")
-    x, y = np.meshgrid(*[(np.arange(points) + 0.5) / points] * 2, indexing="ij", sparse=True)
-
-    def ramp(inside: Array, level: Array) -> Array:
-        return np.where(level < Z - 1, np.clip((inside - (1.0 - epsilon)) / epsilon, 0.0, 1.0), 0.0)
-
-    cell = np.floor(Z * x)
-    t = cell + ramp(Z * x - cell, cell) + y * (1.0 - epsilon)
-    level = np.minimum(np.floor(t), Z - 1)
-    inside = t - level
-    between = ramp(inside, level)
-    x_hat = (level + 0.5 + between) / Z
-    y_hat = np.where(between > 0.0, 1.0 - between, np.minimum(inside / (1.0 - epsilon), 1.0))
-    return float(np.mean((x - x_hat) ** 2 + (y - y_hat) ** 2))

@@ -13,58 +13,10 @@ from toymodels.plots.base import TEXT_WIDTH, array, panel_row
 
 def levels_over_steps(ax: Axes, step: Tensor, D: Tensor) -> None:
     """D_i [record, feature] over the steps, one thin line a feature, darker where it ends high."""
-    values = array(D)
-    for feature in np.argsort(values[-1]):
-        ended = values[-1, feature] > 1 / 3
-        ax.plot(array(step), values[:, feature], lw=0.8, color="C0" if ended else "0.6", zorder=2 + ended)
+    for line in sorted(array(D).T, key=lambda line: line[-1]):
+        ended = line[-1] > 1 / 3
+        ax.plot(array(step), line, lw=0.8, color="C0" if ended else "0.6", zorder=2 + ended)
     ax.set(ylim=(-0.02, None), yticks=[0, 0.25, 0.5])
-
-
-def shade(ax: Axes, step: Tensor, windows: np.ndarray) -> None:
-    """Grey bands over the windows [window, 2] of records."""
-    steps = array(step)
-    for left, right in windows:
-        ax.axvspan(steps[left], steps[min(right, len(steps) - 1)], color="0.9", lw=0, zorder=0)
-
-
-def one_run(
-    column: Sequence[Axes] | np.ndarray,
-    step: Tensor,
-    D: Tensor,
-    loss: Tensor,
-    windows: np.ndarray,
-    scale: str,
-    limits: tuple[float, float],
-) -> None:
-    """D_i [record, feature] in the upper panel, the loss [record] in the lower one, windows of records grey in both.
-
-    scale, limits: of the steps. The range of losses is that near the end.
-    """
-    top, bottom = column
-    for ax in (top, bottom):
-        ax.set(xscale=scale, xlim=limits)
-        shade(ax, step, windows)
-    levels_over_steps(top, step, D)
-    bottom.plot(step, loss, color="C3")
-    low = loss[-1].item()
-    bottom.set(ylim=(low - 0.02, low + 0.3), xlabel="step")
-    top.set_title(f"one run, {scale} time")
-
-
-def counts_by_size(ax: Axes, sizes: Sequence[int], moves: Sequence[float], drops: Sequence[float]) -> None:
-    """Moves of features and drops of the loss a run [size] against the number m of hidden dimensions."""
-    ax.plot(sizes, moves, "o-", label="moves of features")
-    ax.plot(sizes, drops, "o-", label="drops of the loss")
-    ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="$m$ ($n=4m$)", ylabel="a run", ylim=(0, None))
-    ax.minorticks_off()
-    ax.legend()
-
-
-def curvature_over_steps(ax: Axes, step: Sequence[int], lowest: np.ndarray, limits: tuple[float, float]) -> None:
-    """The lowest eigenvalue of the Hessian [record] at some steps."""
-    ax.plot(step, lowest, "o-", ms=2, color="C1")
-    ax.axhline(0, color="0.7", lw=0.6)
-    ax.set(xscale="log", xlim=limits, ylim=(-0.7, 0.05), xlabel="step", ylabel="lowest curvature")
 
 
 def jumps_and_curvature(
@@ -72,25 +24,41 @@ def jumps_and_curvature(
     D: Tensor,
     loss: Tensor,
     windows: np.ndarray,
-    moves: Mapping[int, float],
-    drops: Mapping[int, float],
-    curvature: tuple[Sequence[int], np.ndarray],
+    counts: Mapping[str, Mapping[int, float]],
+    records: Sequence[int],
+    lowest: np.ndarray,
 ) -> Figure:
-    """One run in logarithmic and in linear time, see one_run; how counts grow with the model; curvature on the way.
+    """One run in logarithmic and in linear time; how counts grow with the model; curvature on the way.
 
-    moves of features and drops of the loss: how many a run, by number of hidden dimensions. curvature: records, and
-    the lowest eigenvalue of the Hessian at each.
+    D_i [record, feature] above, the loss [record] below, in the range that it has near the end; windows [window, 2] of
+    records grey. counts: how many a run, by name and number m of hidden dimensions. lowest: eigenvalue of the Hessian,
+    at these records.
     """
     figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 3.6), gridspec_kw={"width_ratios": [1.15, 1.15, 1]})
-    limits = 5, step[-1].item()
-    one_run(axes[:, 0], step, D, loss, windows, "log", limits)
-    one_run(axes[:, 1], step, D, loss, windows, "linear", (0, 600))
-    axes[0, 0].set_ylabel("$D_i$")
-    axes[1, 0].set_ylabel("loss")
-    counts_by_size(axes[0, 2], list(moves), list(moves.values()), [drops[m] for m in moves])
-    records, lowest = curvature
-    curvature_over_steps(axes[1, 2], step[list(records)].tolist(), lowest, limits)
-    shade(axes[1, 2], step, windows)
+    log_time = {"xscale": "log", "xlim": (5, step[-1].item())}
+    low = loss[-1].item()
+    for (top, bottom), time in zip(axes.T, (log_time, {"xscale": "linear", "xlim": (0, 600)}), strict=False):
+        levels_over_steps(top, step, D)
+        bottom.plot(step, loss, color="C3")
+        bottom.set(ylim=(low - 0.02, low + 0.3), **time)
+        top.set(title=f"one run, {time['xscale']} time", **time)
+    by_size, curvature = axes[:, 2]
+    for name, values in counts.items():
+        by_size.plot(list(values), list(values.values()), "o-", label=name)
+    by_size.set(xscale="log", xticks=list(values), xticklabels=list(values), ylim=(0, None))
+    by_size.set(xlabel="$m$ ($n=4m$)", ylabel="a run")
+    by_size.minorticks_off()
+    by_size.legend()
+    curvature.plot(step[list(records)], lowest, "o-", ms=2, color="C1")
+    curvature.axhline(0, color="0.7", lw=0.6)
+    curvature.set(ylim=(-0.7, 0.05), **log_time)
+    for ax, label in zip((axes[0, 0], axes[1, 0], curvature), ("$D_i$", "loss", "lowest curvature"), strict=True):
+        ax.set_ylabel(label)
+    for ax in axes[1]:
+        ax.set_xlabel("step")
+    for ax in (*axes[:, :2].flat, curvature):
+        for left, right in array(step)[windows]:
+            ax.axvspan(left, right, color="0.9", lw=0, zorder=0)
     return figure
 
 

@@ -7,26 +7,18 @@ other set. Losses called loss / p are divided by the density, which takes most o
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.stats import fisher_exact
 from torch import Tensor
 
-from studies.dynamics import (
-    Trajectory,
-    antipodal_pairs,
-    first_below,
-    is_octahedron,
-    kicked,
-    learn_all,
-    repeated,
-)
+from studies.dynamics import Trajectory, first_below, learn_all
 from studies.intervals import Share, first_crossing, share
-from toymodels.checks import count
 from toymodels.data import CorrelatedFeatures, Number
 from toymodels.losses import PopulationLoss
+from toymodels.metrics import feature_norms
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel
 from toymodels.training import train
@@ -35,6 +27,7 @@ SETS = [[0, 1, 2], [3, 4, 5]]
 ONES = torch.ones(6)
 OCTAHEDRON = torch.cat([torch.eye(3), -torch.eye(3)], 1).double()  # W [3, 6]
 LONG = 5.0  # ‖W‖² above which a frame that is no octahedron counts as twisted, not as closed
+Weights = Float[Tensor, "*instance 3 6"]
 Shapes = tuple[Float[Tensor, "shape 3 6"], Float[Tensor, "shape 6"]]  # W and b of solutions to be followed in density
 
 
@@ -43,12 +36,33 @@ def features(density: Number) -> CorrelatedFeatures:
     return CorrelatedFeatures(6, SETS, density)
 
 
+def antipodal_pairs(W: Weights) -> Int[Tensor, "*instance"]:
+    """How many features of the first set have an antipode (cosine below -0.9) in the second one, [instance].
+
+    Features shorter than a half count as none: a direction close to the origin says little.
+    """
+    unit = torch.nn.functional.normalize(W, dim=-2) * (feature_norms(W) > 0.5).unsqueeze(-2)
+    between = unit[..., :3].mT @ unit[..., 3:]
+    return (between.amin(-1) < -0.9).sum(-1)
+
+
+def is_octahedron(W: Weights) -> Bool[Tensor, "*instance"]:
+    """Three antipodal pairs between the two sets, all six features long."""
+    return (antipodal_pairs(W) == 3) & (feature_norms(W) > 0.7).all(-1)
+
+
+def distance_from_means(W: Weights) -> Float[Tensor, "*instance"]:
+    """‖WᵀW - P‖_F, P the projector on the means of the two sets: what a linear model of two dimensions would keep."""
+    means = torch.block_diag(*[torch.full((3, 3), 1 / 3, dtype=W.dtype)] * 2)
+    return torch.linalg.matrix_norm(W.mT @ W - means)
+
+
 def pairs_below(
     W: Float[Tensor, "record run 3 6"], loss: Float[Tensor, "record run"], level: float
 ) -> Int[Tensor, " run"]:
     """How many antipodal pairs there are when the loss falls below level (at the end, where it does not)."""
     record = first_below(loss, level)
-    return antipodal_pairs(W)[record, torch.arange(len(record))]
+    return antipodal_pairs(W[record, torch.arange(len(record))])
 
 
 def pairs_first(
@@ -60,26 +74,42 @@ def pairs_first(
 
 
 def branches_again(
-    run: Trajectory,
-    setting: dict,
-    moments: Mapping[str, float],
-    level: float,
-    size: float,
-    seed: int,
-    executor: Executor | None = None,
+    run: Trajectory, setting: dict, moments: Mapping[str, float], level: float, size: float, seed: int
 ) -> dict[str, dict[str, Bool[Tensor, " some"] | float]]:
     """Is the branch, pairs_first, taken again by runs that start from a moment of `run`? `repeated` for each moment.
 
     moments: loss / p below which an instance starts again, each weight kicked by a normal number of deviation size.
     setting: arguments of dynamics.learn for these runs, features among them. level: loss / p for pairs_first, among
-    the instances that fall below it both times. Raises ValueError as kicked does.
+    the instances that fall below it both times.
     """
     p = setting["features"].density[:, 0]
     first, fell = pairs_first(run.W, run.loss / p, level)
-    starts = {name: kicked(run, first_below(run.loss / p, value), size, seed) for name, value in moments.items()}
-    runs = learn_all({name: (setting | start, [0]) for name, start in starts.items()}, executor)
-    again = {name: pairs_first(later.W, later.loss / p, level) for name, later in runs.items()}
-    return {name: repeated(first, second, among=fell & below) for name, (second, below) in again.items()}
+    starts = {}
+    for name, value in moments.items():
+        at = first_below(run.loss / p, value), torch.arange(len(first))
+        kick = torch.randn(run.W[at].shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        starts[name] = setting | {"W": (run.W[at] + size * kick).numpy(), "b": run.b[at].numpy()}, [0]
+    again = {name: pairs_first(later.W, later.loss / p, level) for name, later in learn_all(starts).items()}
+    return {name: repeated(first[fell & below], second[fell & below]) for name, (second, below) in again.items()}
+
+
+def repeated(first: Bool[Tensor, " run"], second: Bool[Tensor, " run"]) -> dict[str, Bool[Tensor, " run"] | float]:
+    """Do runs decide the second time as the first time?
+
+    kept [run]: the same both times. chance: the share that would be if the second time did not depend on the first.
+    no_again: of those that said no the first time, the share that does again (0 if there is none). p_value: of Fisher's
+    exact test that the two are independent.
+    """
+    table = [[int(((first == x) & (second == y)).sum()) for y in (True, False)] for x in (True, False)]
+    (yes, lost), (won, no) = table
+    runs = max(len(first), 1)
+    a, b = (yes + lost) / runs, (yes + won) / runs
+    return {
+        "kept": first == second,
+        "chance": a * b + (1 - a) * (1 - b),
+        "no_again": no / max(won + no, 1),
+        "p_value": float(fisher_exact(table)[1]),
+    }
 
 
 @dataclass(frozen=True)
@@ -111,13 +141,13 @@ def ends(
     density: Sequence[float], starts: int, seed: int, scale: float = 1.0, steps: int = 0, **training: object
 ) -> Ends:
     """Random starts of `scale` times the usual size at each density, trained for `steps` on the exact loss, then
-    minimised. training goes to train. Raises ValueError as train and minimise do.
+    minimised. training goes to train.
     """
     densities = torch.tensor(density, dtype=torch.float64)
-    p = densities.repeat_interleave(count("starts", starts))
+    p = densities.repeat_interleave(starts)
     generator = torch.Generator().manual_seed(seed)
     models = ReLUModel(6, 3, len(p), generator=generator, init_scale=scale, dtype=torch.float64)
-    if count("steps", steps, least=0):
+    if steps:
         train(models, PopulationLoss(features(p), ONES, 4), steps, **training)
     loss = minimise(models, features(p), ONES, tolerance=1e-9) / p
     values = models.W.detach(), models.b.detach(), loss, is_octahedron(models.W.detach())
@@ -159,43 +189,11 @@ def takeover(start: Shapes, forms: Collection[str], low: float, high: float, hal
 
     def over(density: float) -> bool:
         found = lines(start, torch.tensor([density], dtype=torch.float64))
-        now = min(loss.item() for name, loss in found.items() if name in forms)
-        return now > min(loss.item() for name, loss in found.items() if name not in forms)
+        return min(found, key=lambda form: found[form].item()) not in forms
 
     if not (low < high and over(high) and not over(low)):
         return math.nan
-    for _ in range(count("halvings", halvings)):
+    for _ in range(halvings):
         middle = (low + high) / 2
         low, high = (low, middle) if over(middle) else (middle, high)
     return (low + high) / 2
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """Which solution is the lowest. start: the shapes that are followed; lines: of them, by form, see `lines`.
-
-    until: the density up to which it is the octahedron. closed_from: the one from which it is a closed frame. NaN: see
-    takeover.
-    """
-
-    start: Shapes
-    lines: dict[str, Tensor]
-    until: float
-    closed_from: float
-
-    def compared(self, found: Iterable[Ends]) -> Float[Tensor, " density"]:
-        """The lowest loss that the starts find at each of their densities, of all `found`, over that of the lines."""
-        found = list(found)
-        lowest = torch.stack([*lines(self.start, found[0].density).values()]).amin(0)
-        return torch.cat([end.loss for end in found], 1).amin(1) / lowest
-
-
-def optimum(found: Iterable[Ends], density: Float[Tensor, " density"], halvings: int) -> Optimum:
-    """The octahedron and its rivals among `found`, followed to each density, and the borders between their forms.
-
-    The octahedron gives way between p = 0.15 and 0.2, and the twisted frames from there to 0.25, or the border is NaN.
-    """
-    start = shapes(found)
-    until = takeover(start, ["octahedron"], 0.15, 0.2, halvings)
-    closed_from = takeover(start, ["octahedron", "twisted frames"], until + 0.005, 0.25, halvings)
-    return Optimum(start, lines(start, density), until, closed_from)

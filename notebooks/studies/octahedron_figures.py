@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
@@ -13,48 +12,20 @@ from studies.dynamics import first_below
 from studies.intervals import Share
 from toymodels.plots.base import TEXT_WIDTH, array, fraction_line
 
-OPTIMISERS = {"lbfgs": "L-BFGS", "adam": "Adam"}  # as they are written
-SET_COLOURS = (("#00441b", "#238b45", "#74c476"), ("#08306b", "#2171b5", "#6baed6"))  # greens one set, blues the other
+SET_COLOURS = "#00441b", "#238b45", "#74c476", "#08306b", "#2171b5", "#6baed6"  # greens one set, blues the other
 
 
-def regimes(ax: Axes, edges: Sequence[float], letters: str, height: float = 0.93) -> None:
-    """Dashed lines at the edges between regimes, and their letters."""
-    for edge in edges[1:-1]:
-        ax.axvline(edge, color="0.5", lw=0.6, ls="--")
-    log = ax.get_xscale() == "log"
-    for letter, left, right in zip(letters, edges[:-1], edges[1:], strict=True):
-        middle = np.sqrt(left * right) if log else (left + right) / 2
-        ax.text(middle, height, letter, transform=ax.get_xaxis_transform(), ha="center", va="top", weight="bold")
-
-
-def feature_paths(ax: Axes3D, W: Tensor, limit: float = 1.1) -> None:
-    """Paths of the columns of W [record, 3, feature] in space, two sets in two colours, ending in dots."""
-    path = array(W)
-    half = path.shape[2] // 2
-    for feature in range(path.shape[2]):
-        colour = SET_COLOURS[feature // half][feature % half]
-        ax.plot(*path[:, :, feature].T, color=colour, lw=1.0)
-        ax.plot(*zip((0, 0, 0), path[-1, :, feature], strict=True), color=colour, lw=0.5, ls=":")
-        ax.plot(*path[-1:, :, feature].T, "o", color=colour, ms=4)
-    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), zlim=(-limit, limit), xticks=[-1, 0, 1])
+def feature_paths(ax: Axes3D, W: Tensor) -> None:
+    """Paths of the columns of W [record, 3, 6] in space, two sets in two colours, ending in dots."""
+    for path, colour in zip(array(W).transpose(2, 1, 0), SET_COLOURS, strict=True):
+        end = path[:, -1:]
+        ax.plot(*path, color=colour, lw=1.0)
+        ax.plot(*np.hstack([0 * end, end]), color=colour, lw=0.5, ls=":")
+        ax.plot(*end, "o", color=colour, ms=4)
+    for axis in "xyz":
+        ax.set(**{f"{axis}lim": (-1.1, 1.1), f"{axis}ticks": [-1, 0, 1], f"{axis}ticklabels": []})
     ax.set_box_aspect((1, 1, 1), zoom=1.35)
-    ax.set(yticks=[-1, 0, 1], zticks=[-1, 0, 1], xticklabels=[], yticklabels=[], zticklabels=[])
     ax.view_init(elev=22, azim=35)
-
-
-def loss_through_regimes(
-    ax: Axes, step: Tensor, loss: Tensor, picked: int, levels: Sequence[float], edges: Sequence[float], letters: str
-) -> None:
-    """loss / p [record, run] over the steps, one run bold, levels dotted, regimes between the edges with letters.
-
-    The scale and the limits of the steps are the caller's.
-    """
-    ax.plot(array(step), array(loss), color="0.8", lw=0.4)
-    ax.plot(array(step), array(loss)[:, picked], color="C0", lw=1.6)
-    for value in levels:
-        ax.axhline(value, color="0.5", lw=0.6, ls=":")
-    ax.set(yscale="log", ylim=(0.08, 2.3), xlabel="step")
-    regimes(ax, edges, letters, 0.99)
 
 
 def regimes_and_paths(
@@ -67,15 +38,25 @@ def regimes_and_paths(
     regime. picked: the run, among the others in grey. levels: of the plateaus. ended: loss / p of the run below which
     A, B and C have ended; D is up to the last record.
     """
-    passed = [first_below(loss[:, [picked]], value) for value in ended]
-    edges = [2.0, *(step[record].item() for record in passed), step[-1].item()]
     rows, solid = [["log", "log", "linear", "linear"], [*"ABCD"]], {tuple("ABCD"): {"projection": "3d"}}
     figure, axes = plt.subplot_mosaic(rows, figsize=(TEXT_WIDTH, 3.9), height_ratios=[1.1, 1], per_subplot_kw=solid)
-    early = [*edges[:-1], 0.6 * edges[-1]]
-    axes["log"].set(xscale="log", xlim=(edges[0], edges[-1]), ylabel="loss / $p$")
-    loss_through_regimes(axes["log"], step, loss, picked, levels, edges, "ABCD")
+    passed = [int(first_below(loss[:, [picked]], value)) for value in ended]
+    edges = np.array([2.0, *step[passed].tolist(), step[-1].item()])
+    early = np.append(edges[:-1], 0.6 * edges[-1])
+    axes["log"].set(xscale="log", xlim=edges[[0, -1]], ylabel="loss / $p$")
     axes["linear"].set(xlim=(0, early[-1]))
-    loss_through_regimes(axes["linear"], step, loss, picked, levels, early, "  CD")
+    middles = {"log": np.sqrt(edges[:-1] * edges[1:]), "linear": (early[:-1] + early[1:]) / 2}
+    for label, letters in (("log", "ABCD"), ("linear", "CD")):
+        ax = axes[label]
+        ax.plot(array(step), array(loss), color="0.8", lw=0.4)
+        ax.plot(array(step), array(loss)[:, picked], color="C0", lw=1.6)
+        for value in levels:
+            ax.axhline(value, color="0.5", lw=0.6, ls=":")
+        for edge in edges[1:-1]:
+            ax.axvline(edge, color="0.5", lw=0.6, ls="--")
+        for letter, x in zip(letters, middles[label][-len(letters) :], strict=True):
+            ax.text(x, 0.99, letter, transform=ax.get_xaxis_transform(), ha="center", va="top", weight="bold")
+        ax.set(yscale="log", ylim=(0.08, 2.3), xlabel="step")
     axes["linear"].set_yticklabels([])
     for letter, end in zip("ABCD", edges[1:], strict=True):
         feature_paths(axes[letter], W[: int((step <= end).sum()), picked])
@@ -83,36 +64,26 @@ def regimes_and_paths(
     return figure
 
 
-def optimum_by_density(ax: Axes, density: Tensor, lines: Mapping[str, Tensor], until: float) -> None:
-    """loss / p [density] of forms of solution, as far as they are low; a vertical where the first is lowest no more."""
-    for k, (form, loss) in enumerate(lines.items()):
-        low = np.where(array(loss) < 0.3, array(loss), np.nan)
-        ax.plot(array(density), low, "-", color=f"C{k}", label=form)
-    ax.axvline(until, color="0.7", lw=0.6)
-    ax.set(xlabel="density $p = 1 - S$", ylabel="loss / $p$", xlim=(0.25, 0.14), ylim=(0.135, 0.25))
-    ax.legend(loc="lower left")
-
-
-def octahedra_by_density(ax: Axes, shares: Mapping[str, Mapping[float, Share]], until: float) -> None:
-    """Shares of starts that end as octahedron, by optimiser and density, with intervals; until: as above."""
-    for k, (name, found) in enumerate(shares.items()):
-        ends = [(share.low, share.high) for share in found.values()]
-        fraction_line(
-            ax, list(found), [share.value for share in found.values()], ends, OPTIMISERS.get(name, name), color=f"C{k}"
-        )
-    ticks = [0.05, 0.1, 0.15, 0.2, 0.25]
-    ax.set(xlabel="density $p = 1 - S$", ylabel="starts that end as octahedron")
-    ax.set(xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
-    ax.axvline(until, color="0.7", lw=0.6)
-    ax.invert_xaxis()  # dense on the left
-    ax.legend(loc="lower right")
-
-
 def optimum_and_basin(
     density: Tensor, lines: Mapping[str, Tensor], shares: Mapping[str, Mapping[float, Share]], until: float
 ) -> Figure:
-    """How far the octahedron is the optimum, see optimum_by_density, and is found, see octahedra_by_density."""
+    """How far the octahedron is the optimum, and how often it is found.
+
+    Left: loss / p [density] of forms of solution, as far as they are low. Right: shares of starts that end as
+    octahedron, by optimiser and density, with intervals. until: the density at which the octahedron is lowest no more.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.3))
-    optimum_by_density(left, density, lines, until)
-    octahedra_by_density(right, shares, until)
+    for form, loss in lines.items():
+        left.plot(density, loss.where(loss < 0.3, np.nan), "-", label=form)
+    left.set(ylabel="loss / $p$", xlim=(0.25, 0.14), ylim=(0.135, 0.25))
+    for k, (name, found) in enumerate(shares.items()):
+        values, *ends = zip(*found.values(), strict=True)
+        fraction_line(right, list(found), values, list(zip(*ends, strict=True)), name, color=f"C{k}")
+    ticks = [0.05, 0.1, 0.15, 0.2, 0.25]
+    right.set(ylabel="starts that end as octahedron", xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
+    right.invert_xaxis()  # dense on the left
+    for ax, place in ((left, "lower left"), (right, "lower right")):
+        ax.axvline(until, color="0.7", lw=0.6)
+        ax.set_xlabel("density $p = 1 - S$")
+        ax.legend(loc=place)
     return figure
