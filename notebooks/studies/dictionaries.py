@@ -302,6 +302,7 @@ def adam_outcomes(
     steps: int,
     seed: int,
     batch: int = 1024,
+    bandwidth: float = 0.05,
     **kind: object,
 ) -> dict[str, np.ndarray]:
     """Starts trained by Adam on fresh batches, as users do; work for chunks.run.
@@ -311,7 +312,8 @@ def adam_outcomes(
     seeds = streams.derived_seeds(seed, torch.arange(starts))
     models = tm.SparseAutoencoder(activations.n_inputs, n_latents, starts, generator=seeds, **kind)
     many = activations.repeat(starts)
-    tm.train(models, tm.AutoencoderLoss(many, penalty, batch=batch, generator=seeds), steps, lr)
+    objective = tm.AutoencoderLoss(many, penalty, batch=batch, bandwidth=bandwidth, generator=seeds)
+    tm.train(models, objective, steps, lr)
     with torch.no_grad():
         loss = tm.AutoencoderLoss(activations, penalty, rows=FINE_ROWS, bandwidth=0.0)(models)
     found = (tm.decoder_cosines(models, many.W) >= 0.97).any(1)

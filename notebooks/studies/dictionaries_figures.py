@@ -111,7 +111,7 @@ def pair_maps(panels: Mapping[str, np.ndarray], densities: Sequence[float], toge
         ax.set(title=title, xlabel="density $p$")
         ax.tick_params(length=0)
     axes[0, 0].set_ylabel("on together $c$")
-    figure.colorbar(image, ax=axes, label="cosine")
+    figure.colorbar(image, ax=axes, label="cosine with the partner")
     return figure
 
 
