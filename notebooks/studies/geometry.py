@@ -169,7 +169,7 @@ def optimum(
     All importances are 1. starts: number of random starts. seeded: weights [hidden, feature] to start from; missing
     columns are zeros, and every entry gets noise of size 10⁻³. terms: Fourier terms of the descent; score: of the
     losses that are returned.
-    Returns "loss" [candidate, density], random starts first; "W" [candidate, density, hidden, feature]; "b"; and
+    Returns "loss" [candidate, density], random starts first; "W" [candidate, density, hidden, feature]; and
     "benefit" [density], the loss that the lowest candidate saves per dimension: g = [n (p/3 - p²/4) - L_min] / m.
     """
     p = torch.as_tensor(density, dtype=torch.float64).reshape(-1)
@@ -185,9 +185,9 @@ def optimum(
     many, ones = SparseFeatures(n_features, p).repeat(starts + len(seeded)), torch.ones(n_features)
     minimise(models, many, ones, terms=terms, iterations=iterations)
     loss = minimise(models, many, ones, terms=score, iterations=0).view(-1, len(p)).nan_to_num(nan=torch.inf)
-    W, b = (v.detach().view(len(loss), len(p), *v.shape[1:]).numpy() for v in (models.W, models.b))
+    W = models.W.detach().unflatten(0, (len(loss), len(p))).numpy()
     benefit = (n_features * ignored_loss(p) - loss.min(0).values) / n_hidden
-    return {"loss": loss.numpy(), "W": W, "b": b, "benefit": benefit.numpy()}
+    return {"loss": loss.numpy(), "W": W, "benefit": benefit.numpy()}
 
 
 def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
