@@ -16,13 +16,11 @@ from studies import (
     geometry_figures,
     introduction_figures,
     landscape,
-    local_bases,
-    local_bases_figures,
     neurons_figures,
+    nonuniform_figures,
     nulls_figures,
     octahedron_figures,
     sets,
-    sets_figures,
     staircase,
     vulnerability,
     vulnerability_figures,
@@ -92,43 +90,23 @@ def test_lines_of_success_show_shares_of_starts_by_steps_and_by_rate():
 
 def test_models_in_the_plane_are_turned_and_mirrored_for_comparison():
     W = torch.tensor([[1.0, 0.6, -0.3], [0.0, 0.8, 0.4]])
-    turned = sets_figures.pointing_up(W, 0)
+    turned = nonuniform_figures.pointing_up(W, 0)
     np.testing.assert_allclose(turned[:, 0], [0, 1], atol=1e-7)
     np.testing.assert_allclose(turned.T @ turned, W.T @ W, atol=1e-6)
     mirrored = W * torch.tensor([[1.0], [-1.0]])
-    np.testing.assert_allclose(sets_figures.upright(W), sets_figures.upright(mirrored), atol=1e-6)
-    assert sets_figures.upright(W)[0, :2].sum() >= 0
+    np.testing.assert_allclose(nonuniform_figures.upright(W), nonuniform_figures.upright(mirrored), atol=1e-6)
+    assert nonuniform_figures.upright(W)[0, :2].sum() >= 0
 
 
 def test_a_column_shows_a_grid_and_who_finds_it(generator):
-    _, axes = plt.subplots(2, 1)
-    grid = sets.pair_grid(2, 3, 2, generator)
-    image = sets_figures.grid_column(axes, grid, sets.arrangement(grid.best.W.detach(), [[0, 1], [2, 3]]))
-    sets_figures.pair_borders(axes[0])
-    sets_figures.pair_border_names(axes[0])
+    grids = {"two": sets.pair_grid(2, 3, 2, generator), "three": sets.pair_grid(3, 2, 1, generator)}
+    figure = nonuniform_figures.grid_columns(grids)
+    top, other, bottom, _ = figure.axes[:4]
+    grid = grids["two"]
     share = (grid.loss <= grid.lowest * 1.001).double().mean(0)
-    np.testing.assert_allclose(np.asarray(image.get_array()), grid.grid(share).T.numpy())
-    assert len(axes[0].texts) == 4
-
-
-def test_shares_of_merged_pairs_fill_the_panel():
-    _, ax = plt.subplots()
-    merged = torch.tensor([[0, 1, 3], [0, 2, 3]])
-    areas = sets_figures.merged_panel(ax, torch.tensor([0.1, 0.2, 0.3]), merged, [0.15, 0.25])
-    assert len(areas) == 4
-    tops = [area.get_paths()[0].vertices[:, 1].max() for area in areas]
-    assert tops == [1, 1, 1, 1]
-    assert [line.get_xdata()[0] for line in ax.lines] == [0.15, 0.25]
-
-
-def test_local_bases_are_shown_in_the_order_of_their_partners(generator):
-    found = local_bases.find([0.01, 0.1], 2, 0, generator, size=3)
-    figure = local_bases_figures.local_bases(found, [0.1])
-    gram = found.W[1].T @ found.W[1]
-    order = local_bases.by_partner(found.W)[1]
-    image = np.asarray(figure.axes[0].images[0].get_array())
-    np.testing.assert_allclose(image, gram[order][:, order].numpy())
-    assert [ax.get_title() for ax in figure.axes[:2]] == ["$p$ = 0.1", ""]
+    np.testing.assert_allclose(np.asarray(bottom.collections[0].get_array()), grid.grid(share).T.numpy())
+    assert len(top.texts) == 4
+    assert other.get_title() == "three pairs: the optimum"
 
 
 def test_lines_of_training_against_attacks_are_per_density():

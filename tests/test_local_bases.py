@@ -29,7 +29,7 @@ def test_partners_stand_in_the_order_of_theirs():
     W = opposite_bases(2, 3).W.detach()
     W[0, :, 3:] = W[0, :, [5, 3, 4]]
     W[1, :, 0] = W[1, :, 1]  # features 0 and 1 have the same opposite, 4; nobody's is 3
-    assert local_bases.by_partner(W) == [[0, 1, 2, 4, 5, 3], [0, 1, 2, 4, 5, 3]]
+    assert [local_bases.by_partner(one) for one in W] == [[0, 1, 2, 4, 5, 3], [0, 1, 2, 4, 5, 3]]
 
 
 def test_what_a_set_alone_loses():
@@ -55,15 +55,3 @@ def test_bent_bases_turn_lower_where_a_search_finds_them():
     lower = found.best_loss < tm.minimise(straight, *two_sets(line, 6)) * (1 - 2e-3)
     assert lower.any()
     assert line[~lower].max() <= place <= line[lower].min()
-
-
-def test_found_bases_are_compared_with_opposite_ones(generator):
-    found = local_bases.find(P.tolist(), 4, 0, generator, size=3)
-    torch.testing.assert_close(found.straight_loss, 3 * P**2 / 3, rtol=1e-3, atol=1e-7)
-    torch.testing.assert_close(found.loss, tm.population_loss(found.best, *two_sets(P, 3)).detach(), rtol=1e-3, atol=0)
-    torch.testing.assert_close(found.ratio, found.loss / found.straight_loss)
-    assert found.kept.tolist() == tm.represented(found.W).sum(-1).tolist()
-    assert [found.nearest(p) for p in (0.001, 0.09)] == [0, 1]
-    assert found.at("ratio", 0.09) == found.ratio[1]
-    line = torch.tensor([0.01, 0.05, 0.1], dtype=torch.float64)
-    assert math.isnan(found.turning(0.1, line))  # bases of three bend by themselves, and meet what was found

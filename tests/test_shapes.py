@@ -12,7 +12,7 @@ from toymodels import population
 
 PACKAGE = "losses", "models", "data", "population", "theory", "representation", "metrics"
 STUDIES = (
-    "borders",
+    "canonical",
     "basins",
     "staircase",
     "sets",

@@ -4,9 +4,9 @@ They are imported from notebooks/, where notebooks run, and are not installed wi
 
 introduction                         01  the figure of arrangements by density
 explorer                             01, 03  the page on which superposition can be touched, inside a notebook
-diagrams, borders, landscape, basins 03  phase diagrams by several rules (12 too), where phases meet, where starts end
+diagrams, landscape, basins          03  phase diagrams by several rules (12 too), where phases meet, where starts end
 canonical, transitions, descents     03, 05  written-down solutions, jumps along a line, starts brought to minima
-geometry, staircase, crowd, large    04  graphs of features, what each shape saves, large uniform models
+geometry, staircase, large           04  graphs of features, what each shape saves, large uniform models
 sets, polygons, local_bases          05  pairs and triples of features, one feature perturbed, correlated sets
 dynamics, octahedron                 06  jumps during training, two sets of three features
 attacks, vulnerability               07  adversarial attacks, by density too, and training against them

@@ -1,13 +1,21 @@
-"""The canonical solutions of n features in n - 1 dimensions as models, and what they relax to (paper, section 3)."""
+"""The canonical solutions of n features in n - 1 dimensions as models, what they relax to, and where the lowest of them
+change (paper, section 3). No random start takes part."""
+
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from toymodels.branches import Setting, relax
+from studies.intervals import nearest
+from studies.transitions import Transition, follow_outward, transitions
+from toymodels.branches import Branch, Setting, relax
 from toymodels.data import SparseFeatures
+from toymodels.metrics import feature_norms, interference, phase_labels
 from toymodels.models import ReLUModel
-from toymodels.theory import PHASES, Values, canonical_losses, canonical_phase, canonical_weights
+from toymodels.theory import PHASES, Values, best_canonical, canonical_losses, canonical_phase, canonical_weights
+
+Line = Float[Tensor, " point"]
 
 
 def setting(density: Values, importance: Values, n_features: int = 2) -> Setting:
@@ -30,28 +38,99 @@ def solutions(name: str, density: Float64[Tensor, " point"], n_features: int = 2
 
 
 def relaxed(
-    density: Values, importance: Values, n_features: int = 2, names: tuple[str, ...] | None = None, terms: int = 8
+    density: Values, importance: Values, n_features: int = 2, names: Sequence[str] | None = None
 ) -> tuple[Float64[Tensor, " point"], ReLUModel]:
     """The lowest of the minima that the named solutions (default: the canonical ones) relax to: losses and models.
 
-    No random start takes part; but it is a search on the same loss that models are trained on, so what agrees with it
-    are two searches.
+    It is a search on the same loss that models are trained on, so what agrees with it are two searches.
     """
     features, weights = setting(density, importance, n_features)
     p = features.density[:, 0]
-    models = [solutions(name, p, n_features) for name in names or tuple(canonical_losses(1.0, 1.0, n_features))]
-    losses = torch.stack([relax(model, features, weights, tolerance=1e-10, terms=terms) for model in models])
+    models = [solutions(name, p, n_features) for name in names or canonical_losses(1.0, 1.0, n_features)]
+    losses = torch.stack([relax(model, features, weights, tolerance=1e-10, terms=8) for model in models])
     best = losses.argmin(0)
     W, b = (torch.stack([getattr(model, v).detach() for model in models])[best, torch.arange(len(p))] for v in "Wb")
     return losses.min(0).values, ReLUModel.from_weights(W, b)
 
 
+def phases(model: ReLUModel) -> Int[Tensor, " instance"]:
+    """Phase of the extra (last) feature of each instance."""
+    W = model.W.detach()
+    return phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
+
+
 def phase_gap(density: Values, importance: Values, n_features: int = 2) -> Float64[Tensor, "*cell"]:
     """By which fraction the best canonical loss of any other phase lies above the lowest: 0 on a phase boundary."""
-    losses = canonical_losses(density, importance, n_features)
-    names, values = list(losses), torch.stack(list(losses.values()))
-    phases = torch.tensor([int(PHASES[name]) for name in names]).view(-1, *[1] * (values.ndim - 1))
-    best = values.min(0).values
     here = canonical_phase(density, importance, n_features)
-    other = torch.where(phases == here, torch.inf, values).min(0).values
-    return other / best - 1
+    losses = canonical_losses(density, importance, n_features)
+    others = [torch.where(here == int(PHASES[name]), torch.inf, loss) for name, loss in losses.items()]
+    return torch.stack(others).min(0).values / best_canonical(density, importance, n_features)[0] - 1
+
+
+def changes(
+    x: Line,
+    at: Callable[[Line], tuple[Values, Values]],
+    n_features: int = 2,
+    names: Sequence[str] | None = None,
+) -> list[Transition]:
+    """Transitions between the lowest relaxed solutions (see relaxed) along the points x of a line; at(x): density and
+    importance of the extra feature there."""
+    lowest = relaxed(*at(x), n_features, names)[1]
+    return transitions(lowest, x, lambda place: setting(*at(place), n_features))
+
+
+def superposition(density: Line, points: int = 61) -> tuple[Line, Line]:
+    """Importance r < 1 at which superposition becomes the lowest minimum of two features, and the jump of W there, for
+    each density up to 2/3; NaN where there is no such transition.
+
+    points: of the search along r, around the border of the closed forms. The border above r = 1 is 1/r, by symmetry.
+    """
+    found = []
+    for p in density:
+        closed_form = 2 * p / (4 - 5 * p)  # theory.boundary_below, continued beyond the triple point
+        r = closed_form * torch.logspace(-0.35, 0.1, points, dtype=torch.float64)
+        steps = [(one.jump, one.x) for one in changes(r[r < 0.995], lambda x, p=p: (p, x))]
+        found.append(max(steps, default=(torch.nan, torch.nan)))
+    jump, place = torch.tensor(found, dtype=torch.float64).T
+    return place, jump
+
+
+def three_lines(points: int) -> dict[str, tuple[str, Line, dict[str, Branch]]]:
+    """Three lines of so many points through the diagram of two features, by what is fixed: the name of what varies, its
+    values, and branches by name.
+
+    Each branch is followed both ways from a model near the minimum, at a value where this exists. They are one feature
+    or the other kept, an antipodal pair, and a minimum in which both weights have one sign.
+    """
+
+    def solution(name: str, density: float) -> ReLUModel:
+        return solutions(name, torch.tensor([density]).double())
+
+    same_sign = ReLUModel.from_weights(torch.tensor([[[0.37, 0.94]]]).double(), torch.zeros(1, 2).double())
+    turned = torch.tensor([[[0.935, -0.398]]]).double(), torch.tensor([[0.218, 0.546]]).double()  # of r = 1, p = 0.9
+    sparse = {
+        "one kept": (solution("extra ignored", 0.3), 0.13),
+        "opposite": (solution("extra paired", 0.3), 1.0),
+        "same sign": (same_sign, 1.25),
+    }
+    dense = {
+        "one kept": (solution("extra ignored", 0.8), 0.64),
+        "other kept": (solution("other ignored", 0.8), 1.5),
+        "same sign": (same_sign, 1.0),
+    }
+    equal = {
+        "one kept": (ReLUModel.from_weights(*turned), 0.9),
+        "opposite": (solution("extra paired", 0.5), 0.5),
+        "same sign": (same_sign, 0.9),
+    }
+    wide, narrow = (torch.logspace(*ends, points, dtype=torch.float64) for ends in ((-0.9, 0.1), (-0.2, 0.2)))
+    density = torch.linspace(0.5, 0.999, points, dtype=torch.float64)
+    lines = {
+        "$p = 0.3$": ("importance $r$", wide, lambda r: setting(0.3, r), sparse),
+        "$p = 0.8$": ("importance $r$", narrow, lambda r: setting(0.8, r), dense),
+        "$r = 1$": ("density $p$", density, lambda p: setting(p, 1.0), equal),
+    }
+    return {
+        title: (name, x, {key: follow_outward(model, at, x, nearest(x, start)) for key, (model, start) in near.items()})
+        for title, (name, x, at, near) in lines.items()
+    }

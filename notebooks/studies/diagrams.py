@@ -1,16 +1,17 @@
 """Phase diagrams compared: with closed forms and relaxed solutions, and by other rules to read them (section 3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from studies import canonical
-from studies.intervals import fraction
 from toymodels import theory
-from toymodels.metrics import Phase, cosines, feature_norms, interference, phase_labels
+from toymodels.metrics import Phase, cosines, feature_norms, interference
 from toymodels.sweeps import PhaseDiagram
+
+MARGIN = 1e-5  # by which fraction losses must differ to count as different
 
 
 def paper_rule(diagram: PhaseDiagram) -> tuple[Tensor, Tensor]:
@@ -35,61 +36,50 @@ def threshold_vote(W: Tensor, large: float = 0.8, small: float = 0.2) -> Tensor:
     return torch.where(votes < -len(W), int(Phase.DEDICATED), phase)
 
 
-def relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-    """Phase and loss [density, importance] of the lowest relaxed solution in each cell, see canonical.relaxed."""
-    p, r = torch.broadcast_tensors(diagram.densities[:, None], diagram.importances)
-    loss, model = canonical.relaxed(p.flatten(), r.flatten(), diagram.settings.n_features, names)
-    W = model.W.detach()
-    phase = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
-    return phase.view_as(diagram.phase), loss.view_as(diagram.loss)
-
-
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A trained diagram against solutions that know no random start, by cell [density, importance].
 
-    phase, loss: those of the solutions. agrees: the trained phase is theirs. lower, higher: the trained loss is below
-    or above theirs by more than a margin. gain: by which fraction it is below.
+    phase: that of the solutions. agrees: it is the trained one. gain: by which fraction the trained loss is below
+    theirs. lower, higher: the trained loss is below or above theirs by more than MARGIN.
     """
 
     phase: Tensor
-    loss: Tensor
     agrees: Tensor
-    lower: Tensor
-    higher: Tensor
     gain: Tensor
 
     @property
-    def agree(self) -> float:
-        """Share of the cells in which the trained phase is theirs."""
-        return fraction(self.agrees)
+    def lower(self) -> Tensor:
+        return self.gain > MARGIN
+
+    @property
+    def higher(self) -> Tensor:
+        return self.gain < -MARGIN
 
 
 def against_canonical(diagram: PhaseDiagram) -> Comparison:
     """Compare a diagram with the lowest closed form in each cell, see theory.canonical_phase."""
     where = diagram.densities[:, None], diagram.importances, diagram.settings.n_features
-    return _against(diagram, theory.canonical_phase(*where), theory.best_canonical(*where)[0])
+    phase, loss = theory.canonical_phase(*where), theory.best_canonical(*where)[0]
+    return Comparison(phase, diagram.phase == phase, 1 - diagram.loss / loss)
 
 
 def against_relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -> Comparison:
-    """Compare a diagram with the lowest relaxed solution in each cell, see relaxed."""
-    return _against(diagram, *relaxed(diagram, names))
+    """Compare a diagram with the lowest relaxed solution in each cell, see canonical.relaxed."""
+    where = diagram.densities[:, None], diagram.importances, diagram.settings.n_features
+    loss, model = canonical.relaxed(*where, names)
+    phase = canonical.phases(model).view_as(diagram.phase)
+    return Comparison(phase, diagram.phase == phase, 1 - diagram.loss / loss.view_as(diagram.loss))
 
 
-def _against(diagram: PhaseDiagram, phase: Tensor, loss: Tensor, margin: float = 1e-5) -> Comparison:
-    lower, higher = diagram.loss < (1 - margin) * loss, diagram.loss > (1 + margin) * loss
-    return Comparison(phase, loss, diagram.phase == phase, lower, higher, 1 - diagram.loss / loss)
+def keeps_the_more_important(diagram: PhaseDiagram) -> Tensor:
+    """Which cells of two features keep the more important one alone, at norm 1 up to 0.05: [density, importance].
 
-
-def keeps_the_more_important(diagram: PhaseDiagram, within: float = 0.05, tie: float = 0.02) -> Tensor:
-    """Which cells of two features keep the more important one alone, at norm 1 up to `within`: [density, importance].
-
-    Importances within `tie` decades of 1, where neither is more important, are left out.
+    Importances within 0.02 decades of 1, where neither is more important, are left out.
     """
     norms = feature_norms(diagram.W)
-    alone = ((norms.max(-1).values - 1).abs() < within) & (norms.min(-1).values < within)
+    alone = ((norms.max(-1).values - 1).abs() < 0.05) & (norms.min(-1).values < 0.05)
     right = alone & ((norms[..., 1] > 0.9) == (diagram.importances > 1))
-    return right[:, diagram.importances.log10().abs() > tie]
+    return right[:, diagram.importances.log10().abs() > 0.02]
 
 
 def partners(W: Tensor) -> Tensor:

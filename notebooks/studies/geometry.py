@@ -5,15 +5,14 @@ features on a line, a triangle three features in the plane.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from toymodels.checks import count, require
 from toymodels.data import SparseFeatures
 from toymodels.metrics import REPRESENTED_NORM, cosines, dimensionality, dimensions_per_feature, represented
 from toymodels.minima import minimise
@@ -33,32 +32,24 @@ LINES = {
 }
 
 
-@dataclass(frozen=True)
-class Component:
-    """A connected part of the feature graph: its features, their number of edges, the dimensions they span."""
+class Component(NamedTuple):
+    """A connected part of the feature graph: its features, and the number of dimensions they span."""
 
     features: list[int]
-    edges: int
     rank: int
     name: str
 
 
-@dataclass(frozen=True)
-class FeatureGraph:
+class FeatureGraph(NamedTuple):
     """Which features disturb each other: two of them are joined if |cos| of their directions is above a threshold.
 
-    components: the largest first. within: the smallest |cos| of two that are joined. across: the largest of two
-    that are not. gap: within / across. Below GAP no threshold is better than another, and the graph is called a cloud.
+    components: the largest first. gap: the smallest |cos| of two that are joined over the largest of two that are not.
+    Below GAP no threshold is better than another, and the graph is called a cloud.
     """
 
     components: list[Component]
     threshold: float
-    within: float
-    across: float
-
-    @property
-    def gap(self) -> float:
-        return self.within / max(self.across, 1e-12)
+    gap: float
 
     @property
     def is_cloud(self) -> bool:
@@ -75,58 +66,48 @@ def feature_graph(W: Float[Tensor, "hidden feature"]) -> FeatureGraph:
 
     Only thresholds within SEARCHED are tried, and only those that leave out at most LEAK of a feature's interference.
     A component is named by its number of features, its rank and its edges, never by D_i alone.
-    Raises ValueError if W is not a matrix.
     """
-    require(W.ndim == 2, "W", f"of shape {tuple(W.shape)}", "[hidden, feature]")
     W = W.detach().double()
     index = torch.nonzero(represented(W)).flatten()
     cosine = cosines(W[:, index]).numpy()
-    size = cosine.round(12)
+    size = np.abs(cosine.round(12))
     np.fill_diagonal(size, 0.0)
-    sorted_ = np.sort(np.abs(size[np.triu_indices(len(index), 1)]).clip(1e-9))
+    sorted_ = np.sort(size[np.triu_indices(len(index), 1)].clip(1e-9))
     low, high = SEARCHED
     ladder = np.concatenate([[low], sorted_[(sorted_ > low) & (sorted_ < high)], [high]])
     total = np.append(0.0, np.cumsum(sorted_**2))[np.searchsorted(sorted_, ladder[:-1], side="right")]
     allowed = 2 * total / max(len(index), 1) <= LEAK
     widest = int(np.argmax(np.where(allowed, ladder[1:] / ladder[:-1], 0.0)))
     threshold = float(np.sqrt(ladder[widest] * ladder[widest + 1]))
-    joined = np.abs(size) > threshold
     within = float(sorted_[sorted_ > threshold].min(initial=1.0))
     across = float(sorted_[sorted_ <= threshold].max(initial=0.0))
+    joined = size > threshold
+    number, label = connected_components(joined, directed=False)
     parts = []
-    left = set(range(len(index)))
-    while left:
-        part, new = set(), {left.pop()}
-        while new:
-            part |= new
-            new = {j for i in new for j in np.flatnonzero(joined[i])} - part
-        left -= part
-        chosen = sorted(part)
-        parts.append(_component(index[chosen].tolist(), cosine[np.ix_(chosen, chosen)], joined[np.ix_(chosen, chosen)]))
+    for some in (np.flatnonzero(label == k) for k in range(number)):
+        rank, name = _rank_and_name(cosine[np.ix_(some, some)], int(joined[np.ix_(some, some)].sum()) // 2)
+        parts.append(Component(index[some].tolist(), rank, name))
     parts.sort(key=lambda part: (-len(part.features), part.name))
-    return FeatureGraph(parts, threshold, within, across)
+    return FeatureGraph(parts, threshold, within / max(across, 1e-12))
 
 
-def _component(features: list[int], cosine: np.ndarray, joined: np.ndarray) -> Component:
-    k, edges = len(features), int(joined.sum()) // 2
-    spectrum = np.linalg.eigvalsh(cosine)
+def _rank_and_name(cosine: Float[np.ndarray, "feature feature"], edges: int) -> tuple[int, str]:
+    k, spectrum = len(cosine), np.linalg.eigvalsh(cosine)
     rank = int((spectrum > 0.1 * spectrum[-1]).sum())
     opposite = (cosine < -0.9).sum(1)
     if k == 1:
-        name = "dedicated"
-    elif (k, rank) == (2, 1):
-        name = "digon"
-    elif rank == k - 1 and edges == k * (k - 1) // 2:
-        name = {3: "triangle", 4: "tetrahedron"}.get(k, f"simplex of {k}")
-    elif (k, rank, edges) == (5, 2, 10) and (cosine.round(1) == -0.8).sum() == 10:
-        name = "pentagon"
-    elif (k, rank) == (8, 3) and not opposite.any():
-        name = "antiprism"
-    elif k == 2 * rank + 2 and (opposite == 1).all():
-        name = f"double simplex in {rank}"
-    else:
-        name = f"{k} in {rank}"
-    return Component(features, edges, rank, name)
+        return rank, "dedicated"
+    if (k, rank) == (2, 1):
+        return rank, "digon"
+    if rank == k - 1 and edges == k * (k - 1) // 2:
+        return rank, {3: "triangle", 4: "tetrahedron"}.get(k, f"simplex of {k}")
+    if (k, rank, edges) == (5, 2, 10) and (cosine.round(1) == -0.8).sum() == 10:
+        return rank, "pentagon"
+    if (k, rank) == (8, 3) and not opposite.any():
+        return rank, "antiprism"
+    if k == 2 * rank + 2 and (opposite == 1).all():
+        return rank, f"double simplex in {rank}"
+    return rank, f"{k} in {rank}"
 
 
 def on_lines(W: Float[Tensor, "*model hidden feature"], within: float = 0.01) -> Float[Tensor, "*model"]:
@@ -142,31 +123,29 @@ def with_antipode(W: Float[Tensor, "*model hidden feature"], below: float = -0.9
 
 
 def polygon(corners: int) -> Float[Tensor, "2 feature"]:
-    """The regular polygon: unit vectors in the plane, the first of them to the right. ValueError below 1."""
-    angle = 2 * torch.pi / count("corners", corners) * torch.arange(corners, dtype=torch.float64)
+    """The regular polygon: unit vectors in the plane, the first of them to the right."""
+    angle = 2 * torch.pi / corners * torch.arange(corners, dtype=torch.float64)
     return torch.stack([angle.cos(), angle.sin()])
 
 
 def simplex(dimensions: int) -> Float[Tensor, "dimensions feature"]:
-    """The regular simplex: dimensions + 1 unit vectors with cosines -1/dimensions. ValueError below 1."""
-    n = count("dimensions", dimensions) + 1
+    """The regular simplex: dimensions + 1 unit vectors with cosines -1/dimensions."""
+    n = dimensions + 1
     V = torch.linalg.svd(torch.eye(n, dtype=torch.float64) - 1 / n)[2][: n - 1]
     return V / V.norm(dim=0)
 
 
 def double_simplex(dimensions: int) -> Float[Tensor, "dimensions feature"]:
-    """A regular simplex and its negative, 2 (dimensions + 1) unit vectors. ValueError below 1."""
+    """A regular simplex and its negative, 2 (dimensions + 1) unit vectors."""
     return torch.cat([simplex(dimensions), -simplex(dimensions)], 1)
 
 
-def frame(dimensions: int, lines: int, seed: int = 0) -> Float[Tensor, "dimensions feature"]:
+def frame(dimensions: int, lines: int) -> Float[Tensor, "dimensions feature"]:
     """A random tight frame of unit vectors and its negative, 2 × lines features: a crowd of antipodal pairs.
 
-    One line more than dimensions: the double simplex. Raises ValueError for fewer lines than dimensions.
+    One line more than dimensions: the double simplex.
     """
-    count("dimensions", dimensions)
-    count("lines", lines, least=dimensions)
-    g = torch.Generator().manual_seed(seed)
+    g = torch.Generator().manual_seed(0)
     V = torch.randn(dimensions, lines, dtype=torch.float64, generator=g)
     for _ in range(300):  # in turn the nearest with orthogonal rows and the nearest with unit columns
         U, _, Vh = torch.linalg.svd(V, full_matrices=False)
@@ -187,16 +166,13 @@ def optimum(
 ) -> dict[str, np.ndarray]:
     """Minima of the exact loss at each density, from random starts and from seeded weights; work for chunks.run.
 
-    All importances are 1. starts: number of random starts. seeded: weights [hidden, feature] to start from. Missing
-    columns are filled up with zeros, and every entry gets noise of size 10⁻³. terms: Fourier terms of the descent;
-    score: of the losses that are returned.
-    Returns "loss" [candidate, density], random starts first; "W" [candidate, density, hidden, feature]; "b"; and
+    All importances are 1. starts: number of random starts. seeded: weights [hidden, feature] to start from; missing
+    columns are zeros, and every entry gets noise of size 10⁻³. terms: Fourier terms of the descent; score: of the
+    losses that are returned.
+    Returns "loss" [candidate, density], random starts first; "W" [candidate, density, hidden, feature]; and
     "benefit" [density], the loss that the lowest candidate saves per dimension: g = [n (p/3 - p²/4) - L_min] / m.
-    A feature that is not represented costs p/3 - p²/4.
-    Raises ValueError as minimise does, and if there is no start at all.
     """
     p = torch.as_tensor(density, dtype=torch.float64).reshape(-1)
-    require(starts + len(seeded) > 0, "starts", starts, "at least 1, or seeded weights")
     g = torch.Generator().manual_seed(seed)
     parts = [ReLUModel(n_features, n_hidden, starts * len(p), generator=g, dtype=torch.float64)] if starts else []
     for W in seeded:
@@ -209,9 +185,9 @@ def optimum(
     many, ones = SparseFeatures(n_features, p).repeat(starts + len(seeded)), torch.ones(n_features)
     minimise(models, many, ones, terms=terms, iterations=iterations)
     loss = minimise(models, many, ones, terms=score, iterations=0).view(-1, len(p)).nan_to_num(nan=torch.inf)
-    W, b = (v.detach().view(len(loss), len(p), *v.shape[1:]).numpy() for v in (models.W, models.b))
+    W = models.W.detach().unflatten(0, (len(loss), len(p))).numpy()
     benefit = (n_features * ignored_loss(p) - loss.min(0).values) / n_hidden
-    return {"loss": loss.numpy(), "W": W, "b": b, "benefit": benefit.numpy()}
+    return {"loss": loss.numpy(), "W": W, "benefit": benefit.numpy()}
 
 
 def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -226,45 +202,38 @@ def whole(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Lowest(NamedTuple):
-    """The lowest candidate that optimum found at one density.
+    """The lowest candidate that optimum found at its first density.
 
-    W [hidden, feature] and its D*. seeded: did it start from seeded weights? single: D* of each random start. excess:
-    the fraction by which the best random start has a higher loss than this candidate.
+    W [hidden, feature] and its D*. seeded: did it start from seeded weights? excess: the fraction by which the best
+    random start has a higher loss than this candidate.
     """
 
     W: Tensor
     dstar: float
     seeded: bool
-    single: np.ndarray
     excess: float
 
 
-def lowest(found: dict[str, np.ndarray], starts: int, density: int = 0) -> Lowest:
-    """The lowest of the candidates that optimum found with this number of random starts, at density number `density`.
-
-    Raises ValueError for fewer than 1 random start.
-    """
-    count("starts", starts)
-    loss, W = found["loss"][:, density], torch.from_numpy(found["W"][:, density])
-    best, dstar = int(loss.argmin()), dimensions_per_feature(W).numpy()
+def lowest(found: dict[str, np.ndarray], starts: int) -> Lowest:
+    """The lowest of the candidates that optimum found with this number of random starts, at least one."""
+    loss = found["loss"][:, 0]
+    best = int(loss.argmin())
+    W = torch.from_numpy(found["W"][best, 0])
     excess = loss[:starts].min() / loss.min() - 1
-    return Lowest(W[best], float(dstar[best]), best >= starts, dstar[:starts], float(excess))
+    return Lowest(W, dimensions_per_feature(W).item(), best >= starts, float(excess))
 
 
-def polish(
-    W: np.ndarray, b: np.ndarray, density: float, terms: int = 8, iterations: int = 400
-) -> dict[str, np.ndarray]:
+def polish(W: np.ndarray, b: np.ndarray, density: float, iterations: int = 400) -> dict[str, np.ndarray]:
     """Continue training by the exact loss, with the represented features of a model alone; work for chunks.run.
 
     W [hidden, feature], b [feature]. Returns "W" and "b" of the represented features, and their exact loss "before" and
     after it ("loss").
     """
     kept = represented(torch.as_tensor(W))
-    model = ReLUModel.from_weights(torch.as_tensor(W)[None, :, kept].double())
-    model.b.data[:] = torch.as_tensor(b)[kept].double()
-    features, ones = SparseFeatures(int(kept.sum()), density), torch.ones(int(kept.sum()))
-    before = minimise(model, features, ones, terms=32, iterations=0)
-    minimise(model, features, ones, terms=terms, iterations=iterations)
-    loss = minimise(model, features, ones, terms=32, iterations=0)
+    model = ReLUModel.from_weights(torch.as_tensor(W)[:, kept].double(), torch.as_tensor(b)[kept].double())
+    data = SparseFeatures(int(kept.sum()), density), torch.ones(int(kept.sum()))
+    before = minimise(model, *data, iterations=0)
+    minimise(model, *data, terms=8, iterations=iterations)
+    loss = minimise(model, *data, iterations=0)
     values = {"W": model.W[0], "b": model.b[0], "before": before[0], "loss": loss[0]}
     return {name: value.detach().numpy() for name, value in values.items()}

@@ -1,5 +1,7 @@
 """Figures and panels of section 4: D_i with the named lines, feature graphs, what a factor earns."""
 
+from itertools import groupby
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,76 +13,9 @@ from studies.geometry import LINES, FeatureGraph
 from studies.staircase import PUBLISHED, Staircase
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis
 
-LINE_COLOURS = dict(zip(LINES, ("#d33a8c", "#2f6fb5", "#3a9a4b", "#c9a800", "#e8761f", "#8a4fb0"), strict=True))
-FRACTIONS = {"dedicated": "1", "tetrahedron": "3/4", "triangle": "2/3", "digon": "1/2", "pentagon": "2/5"}
-FRACTIONS["antiprism"] = "3/8"
+COLOURS = dict(zip(LINES, ("#d33a8c", "#2f6fb5", "#3a9a4b", "#c9a800", "#e8761f", "#8a4fb0"), strict=True))
+FRACTIONS = dict(zip(LINES, ("1", "3/4", "2/3", "1/2", "2/5", "3/8"), strict=True))
 ON_LINE = 0.015  # how near D_i must be to a line for the node to take its colour
-
-
-def short_density_axis(ax: Axes) -> None:
-    """The log axis of density from 1 (left, dense) to 0.1 (right, sparse), with ticks that fit one decade."""
-    density_axis(ax, 1.0, 0.1)
-    ticks = [1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1]
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
-
-
-def named_lines(ax: Axes) -> None:
-    """Horizontals at the dimensionalities of the paper's solids, with a key at the right."""
-    for name, level in LINES.items():
-        ax.axhline(level, color=LINE_COLOURS[name], lw=2.5, alpha=0.55, zorder=0)
-        text, va = f"{FRACTIONS[name]} {name}", {"pentagon": "bottom", "antiprism": "top"}.get(name, "center")
-        ax.text(1.01, level, text, color=LINE_COLOURS[name], transform=ax.get_yaxis_transform(), va=va, size=7)
-
-
-def dimension_scatter(ax: Axes, density: np.ndarray, dimension: np.ndarray, seed: int = 0) -> None:
-    """Every D_i [density, feature], jittered along the axis."""
-    jitter = np.random.default_rng(seed).uniform(-0.4, 0.4, dimension.shape) / 49
-    x = 10 ** (np.log10(array(density))[:, None] + jitter)
-    ax.scatter(x, array(dimension), s=2, color="black", alpha=0.25, lw=0, rasterized=True)
-
-
-def graph_panel(ax: Axes, graph: FeatureGraph, W: Tensor, dimension: np.ndarray) -> None:
-    """The components of a graph as polygons: an edge is as wide as |cos|, orange positive, purple negative.
-
-    A graph without features leaves the panel empty.
-    """
-    ax.axis("off")
-    if not graph.components:
-        return
-    W, dimension = array(W), array(dimension)
-    unit = W / np.linalg.norm(W, axis=0).clip(1e-9)
-    parts = graph.components
-    radius = [0.28 if len(c.features) == 1 else 0.22 + 0.16 * len(c.features) ** 0.9 for c in parts]
-    width = max(2.2 * max(radius), 2.0 * np.sqrt(sum(r**2 for r in radius)) * 1.25)
-    x = y = row = 0.0
-    for part, r in zip(parts, radius, strict=True):
-        if x + 2 * r > width and x > 0:
-            x, y, row = 0.0, y - row, 0.0
-        row = max(row, 2 * r + 0.2)
-        angle = 2 * np.pi * np.arange(len(part.features)) / len(part.features) + np.pi / 2
-        reach = r if len(part.features) > 1 else 0.0
-        place = np.stack([x + r + reach * np.cos(angle), y - r + reach * np.sin(angle)], 1)
-        x += 2 * r + 0.35
-        cosine = unit[:, part.features].T @ unit[:, part.features]
-        i, j = np.triu_indices(len(part.features), 1)
-        keep = np.abs(cosine[i, j]) > graph.threshold
-        i, j, c = i[keep], j[keep], cosine[i, j][keep]
-        thin = min(1.0, (12 / len(part.features)) ** 0.7)
-        edges = LineCollection(np.stack([place[i], place[j]], 1), linewidths=1.6 * thin * np.abs(c), zorder=1)
-        edges.set_color(SIGNED(0.5 + 0.42 * np.sign(c) * np.abs(c) ** 0.5))
-        ax.add_collection(edges)
-        ax.scatter(*place.T, s=7, color=[_node_colour(dimension[f]) for f in part.features], zorder=2, lw=0)
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.autoscale_view()
-    ax.margins(0.06)
-
-
-def _node_colour(value: float) -> str:
-    name = min(LINES, key=lambda line: abs(LINES[line] - value))
-    return LINE_COLOURS[name] if abs(LINES[name] - value) < ON_LINE else "#8c8c8c"
-
-
 OTHER_COLOURS = {
     "simplex of 5": "#7fb8e6",
     "crowd of pairs": "#00868b",
@@ -92,28 +27,67 @@ OTHER_COLOURS = {
 
 def factor_colour(name: str) -> str:
     """The colour of a factor in every figure: that of its line, or its own; black for one without."""
-    return (LINE_COLOURS | OTHER_COLOURS).get(name, "black")
+    return (COLOURS | OTHER_COLOURS).get(name, "black")
+
+
+def node_colour(D: float) -> str:
+    """The colour of the line that a feature's D_i is on; grey for none."""
+    name = min(LINES, key=lambda line: abs(LINES[line] - D))
+    return COLOURS[name] if abs(LINES[name] - D) < ON_LINE else "#8c8c8c"
+
+
+def short_density_axis(ax: Axes, *ticks: float) -> None:
+    """The log axis of density from the first tick (left, dense) to the last one; without ticks from 1 to 0.1."""
+    ticks = ticks or (1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1)
+    density_axis(ax, ticks[0], ticks[-1])
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+
+
+def graph_panel(ax: Axes, graph: FeatureGraph, W: Tensor, dimension: np.ndarray) -> None:
+    """The components of a graph as polygons: an edge is as wide as |cos|, orange positive, purple negative.
+
+    A graph without features leaves the panel empty.
+    """
+    ax.axis("off")
+    if not graph.components:
+        return
+    W = array(W)
+    unit = W / np.linalg.norm(W, axis=0).clip(1e-9)
+    sizes = [len(part.features) for part in graph.components]
+    radius = [0.28 if size == 1 else 0.22 + 0.16 * size**0.9 for size in sizes]
+    width = max(2.2 * max(radius), 2.0 * np.sqrt(sum(r**2 for r in radius)) * 1.25)
+    x = y = row = 0.0
+    for part, size, r in zip(graph.components, sizes, radius, strict=True):
+        if x + 2 * r > width and x > 0:
+            x, y, row = 0.0, y - row, 0.0
+        row = max(row, 2 * r + 0.2)
+        angle = 2 * np.pi * np.arange(size) / size + np.pi / 2
+        reach = r if size > 1 else 0.0
+        place = np.stack([x + r + reach * np.cos(angle), y - r + reach * np.sin(angle)], 1)
+        x += 2 * r + 0.35
+        cosine = unit[:, part.features].T @ unit[:, part.features]
+        i, j = np.nonzero(np.triu(np.abs(cosine) > graph.threshold, 1))
+        c = cosine[i, j]
+        thin = min(1.0, (12 / size) ** 0.7)
+        edges = LineCollection(np.stack([place[i], place[j]], 1), linewidths=1.6 * thin * np.abs(c), zorder=1)
+        edges.set_color(SIGNED(0.5 + 0.42 * np.sign(c) * np.abs(c) ** 0.5))
+        ax.add_collection(edges)
+        ax.scatter(*place.T, s=7, color=[node_colour(D) for D in dimension[part.features]], zorder=2, lw=0)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.autoscale_view()
+    ax.margins(0.06)
 
 
 def shape_panel(ax: Axes, W: Tensor, colour: str) -> None:
     """The features of a factor as arrows from the middle, W [hidden, feature], projected onto a plane."""
     W = array(W)
-    view = np.linalg.qr(np.random.default_rng(3).normal(size=(len(W), min(len(W), 2))))[0] if len(W) > 2 else None
-    flat = np.zeros((2, W.shape[1]))
-    flat[: min(len(W), 2)] = W if view is None else view.T @ W
-    for x, y in flat.T:
-        ax.annotate(
-            "",
-            (x, y),
-            (0, 0),
-            arrowprops={
-                "arrowstyle": "-|>,head_width=0.12,head_length=0.25",
-                "color": colour,
-                "lw": 1,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
-        )
+    if len(W) > 2:
+        W = np.linalg.qr(np.random.default_rng(3).normal(size=(len(W), 2)))[0].T @ W
+    flat = np.concatenate([W, np.zeros((2 - len(W), W.shape[1]))])
+    style = {"arrowstyle": "-|>,head_width=0.12,head_length=0.25", "lw": 1, "shrinkA": 0, "shrinkB": 0}
+    for place in flat.T:
+        ax.annotate("", place, (0, 0), arrowprops=style | {"color": colour})
     reach = 1.1 * np.abs(flat).max()
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.axis("off")
@@ -132,62 +106,47 @@ def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: flo
     ax.set(ylim=(0, 1), yticks=[], xlabel="")
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(bottom=False, labelbottom=False)
-    windows: list[list] = []  # name, left, right in decades below 1
-    for name, left, right in zip(stairs.best, edges[:-1], edges[1:], strict=True):
-        if windows and windows[-1][0] == name:
-            windows[-1][2] = right
-        else:
-            windows.append([name, left, right])
-    narrow: list[list] = []
+    windows = []  # name, left, right in decades below 1
+    for name, some in groupby(zip(stairs.best, edges[:-1], edges[1:], strict=True), lambda cell: cell[0]):
+        some = list(some)
+        windows.append((name, some[0][1], some[-1][2]))
     white = {"fc": "white", "ec": "none", "pad": 0.5}
-    for name, left, right in windows:
-        ax.axvspan(10**-left, 10**-right, 0, 0.12, color=factor_colour(name), lw=0)
-        centre = (left + right) / 2
-        if right - left >= wide:
-            fits = right - left > 0.08  # else the name stands above the shape
-            if fits:
-                ax.text(10**-centre, 0.16, name, ha="center", size=7, bbox=white)
-            else:
+    for is_wide, some in groupby(windows, lambda window: window[2] - window[1] >= wide):
+        some = list(some)
+        for name, left, right in some:
+            ax.axvspan(10**-left, 10**-right, 0, 0.12, color=factor_colour(name), lw=0)
+            if not is_wide:
+                continue
+            centre = 10 ** -((left + right) / 2)
+            if right - left > 0.08:
+                ax.text(centre, 0.16, name, ha="center", size=7, bbox=white)
+            else:  # above the shape
                 ax.text(10**-left, 0.8, name, ha="left", size=7)
             if name in shapes:
-                x = ax.transAxes.inverted().transform(ax.transData.transform((10**-centre, 0)))[0]
+                x = ax.transAxes.inverted().transform(ax.transData.transform((centre, 0)))[0]
                 shape_panel(ax.inset_axes([x - 0.05, 0.34, 0.1, 0.44]), shapes[name], factor_colour(name))
-        elif narrow and narrow[-1][2] == left:
-            narrow[-1][0] += f", {name}"
-            narrow[-1][2] = right
-        else:
-            narrow.append([name, left, right])
-    for names, left, right in narrow:
-        centre = (left + right) / 2
-        ax.annotate(
-            names,
-            (10**-centre, 0.13),
-            (10**-centre, 1.02),
-            ha="center",
-            size=7,
-            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "0.5"},
-        )
+        if not is_wide:
+            names, centre = ", ".join(name for name, *_ in some), 10 ** -((some[0][1] + some[-1][2]) / 2)
+            line = {"arrowstyle": "-", "lw": 0.5, "color": "0.5"}
+            ax.annotate(names, (centre, 0.13), (centre, 1.02), ha="center", size=7, arrowprops=line)
 
 
 def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.ndarray) -> Figure:
     """What factors save per dimension beyond the digon [density]: left where data are dense, right around the end of
     digons. Factors that are not among benefit are left out.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.9))
-    left, right = axes
-    chosen = {left: ["triangle", "tetrahedron", "pentagon"]}
-    chosen[right] = ["pentagon", "double simplex, d=10", "crowd of pairs", "16 in 5"]
-    for ax, names in chosen.items():
-        ax.axhline(0, color=LINE_COLOURS["digon"], lw=2.5, label="digon")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.9))
+    of_left = ["triangle", "tetrahedron", "pentagon"]
+    of_right = ["pentagon", "double simplex, d=10", "crowd of pairs", "16 in 5"]
+    for ax, names, place in ((left, of_left, "lower left"), (right, of_right, "upper left")):
+        ax.axhline(0, color=COLOURS["digon"], lw=2.5, label="digon")
         for name in filter(benefit.__contains__, names):
             ax.plot(density, 1e3 * (benefit[name] - digons), color=factor_colour(name), lw=1.1, label=name)
-        short_density_axis(ax)
-    left.set(xlim=(0.96, 0.53), ylim=(-8, 4), ylabel="1000 × (saved per dimension − digon's)")
-    right.set(xlim=(0.29, 0.098), ylim=(-4, 15))
-    right.set_xticks(ticks := [0.28, 0.24, 0.2, 0.16, 0.13, 0.1], [f"{tick:g}" for tick in ticks])
-    left.set_xticks(ticks := [0.95, 0.9, 0.8, 0.7, 0.6, 0.55], [f"{tick:g}" for tick in ticks])
-    left.legend(loc="lower left")
-    right.legend(loc="upper left")
+        ax.legend(loc=place)
+    short_density_axis(left, 0.95, 0.9, 0.8, 0.7, 0.6, 0.55)
+    short_density_axis(right, 0.28, 0.24, 0.2, 0.16, 0.13, 0.1)
+    left.set(ylim=(-8, 4), ylabel="1000 × (saved per dimension − digon's)")
+    right.set(ylim=(-4, 15))
     return figure
 
 
@@ -230,7 +189,8 @@ def uniform_scatter(
     graphs: dict[int, FeatureGraph],
     crowd: tuple[np.ndarray, np.ndarray],
 ) -> Figure:
-    """Every D_i [model, feature] against the density [model], below the graphs of some models, by the model's number.
+    """Every D_i [model, feature] against the density [model], jittered, with the lines of the paper's solids; above it
+    the graphs of some models, by the model's number.
 
     W [model, hidden, feature]. crowd: density and D_i of the crowd of antipodal pairs where digons have ended.
     """
@@ -241,9 +201,15 @@ def uniform_scatter(
         graph_panel(ax, graph, W[model], dimension[model])
         ax.set_title(f"$p = {density[model]:.3f}$", size=8)
     ax = figure.add_subplot(grid[1, :])
-    dimension_scatter(ax, density, dimension)
-    named_lines(ax)
-    ax.plot(*crowd, color="#00868b", lw=1.2, label="crowd of pairs, theory")
+    jitter = np.random.default_rng(0).uniform(-0.4, 0.4, dimension.shape) / 49
+    ax.scatter(
+        10 ** (np.log10(density)[:, None] + jitter), dimension, s=2, color="black", alpha=0.25, lw=0, rasterized=True
+    )
+    for name, level in LINES.items():
+        ax.axhline(level, color=COLOURS[name], lw=2.5, alpha=0.55, zorder=0)
+        look = {"color": COLOURS[name], "va": {"pentagon": "bottom", "antiprism": "top"}.get(name, "center"), "size": 7}
+        ax.text(1.01, level, f"{FRACTIONS[name]} {name}", transform=ax.get_yaxis_transform(), **look)
+    ax.plot(*crowd, color=factor_colour("crowd of pairs"), lw=1.2, label="crowd of pairs, theory")
     ax.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
     short_density_axis(ax)
     ax.set(ylim=(0, 1.05), ylabel="$D_i$")

@@ -19,7 +19,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from toymodels import streams
-from toymodels.checks import count, positive, require
+from toymodels.checks import require
 from toymodels.data import SparseFeatures
 from toymodels.engine.compiled import ZERO, fast
 from toymodels.engine.draws import fill
@@ -74,10 +74,9 @@ class _OfOne(Kernel):
 class ControlledLoss:
     """Objective: the mean over a fresh batch of ‖x̂ - x‖² for one ReLUModel, whose gradient has a control variate.
 
-    features: the data, with one density for all features; all importances are 1. batch: examples at each call. seed: of
-    the stream of examples, an int64. control: False leaves the variate out.
-    Raises ValueError if the features differ in density, or are others than SparseFeatures with values in [0, 1]; at a
-    call, for a model that is no ReLUModel of float32 parameters with one instance and as many features.
+    features: the data, with one density for all features and values in [0, 1]; all importances are 1. batch: examples
+    at each call. seed: of the stream of examples, an int64. control: False leaves the variate out.
+    Raises ValueError for other features; at a call, for other models than one ReLUModel of float32 parameters.
     """
 
     features: SparseFeatures
@@ -86,11 +85,9 @@ class ControlledLoss:
     control: bool = True
 
     def __post_init__(self) -> None:
-        count("batch", self.batch)
-        plain = type(self.features) is SparseFeatures and not self.features.signed
-        require(plain, "features", type(self.features).__name__, "SparseFeatures with values in [0, 1]")
         p = self.features.density
-        require(bool((p == p[0, 0]).all()), "density", p.tolist(), "the same number for all features")
+        good = type(self.features) is SparseFeatures and not self.features.signed and bool((p == p[0, 0]).all())
+        require(good, "features", type(self.features).__name__, "SparseFeatures of one density with values in [0, 1]")
         self.on = 0.5  # share of outputs that were on in the last batches
         self._p, self._seeds = np.full((1, p.shape[1]), p[0, 0], np.float32), np.array([self.seed], np.int64)
         self._drawn, self._arrays = 0, ()
@@ -100,11 +97,9 @@ class ControlledLoss:
 
     def kernel(self, model: ToyModel) -> Kernel:
         """The loss on the next batch together with its gradient."""
-        good = type(model) is ReLUModel and model.W.dtype == torch.float32
-        require(good, "model", type(model).__name__, "a ReLUModel of float32 parameters")
-        require(model.n_instances == 1, "n_instances", model.n_instances, "1")
-        n = self.features.n_features
-        require(model.n_features == n, "n_features", model.n_features, f"{n}")
+        sizes = model.n_instances, model.n_features
+        good = type(model) is ReLUModel and model.W.dtype == torch.float32 and sizes == (1, self.features.n_features)
+        require(good, "model", type(model).__name__, "one ReLUModel of float32 parameters for these features")
         return _OfOne(self._next, ())
 
     def _next(
@@ -155,9 +150,7 @@ def train_uniform(
 
     centred: b starts at p/2 - WᵀW p/2, so that every output is on about half of the time. With b = 0 some never switch
     on. Returns the same bits for any number of threads.
-    Raises ValueError for sizes below 1, a density outside (0, 1], a rate that is not positive.
     """
-    positive("density", density)
     seeds = streams.derived_seeds(seed, torch.arange(2))
     model = ReLUModel(n_features, n_hidden, generator=seeds[:1])
     objective = ControlledLoss(SparseFeatures(n_features, density), batch, int(seeds[1]), control)

@@ -1,29 +1,14 @@
 """Polygons of features in the plane (paper, section 4): five features one of which is perturbed, between a pentagon and
-two digons; six features, between a hexagon and a pentagon."""
-
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+two digons."""
 
 import torch
 from jaxtyping import Bool, Float, Float64
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from studies.descents import descend
 from studies.intervals import half_way
-from studies.transitions import transitions
-from toymodels.branches import Branch, Setting
-from toymodels.data import SparseFeatures
+from toymodels.branches import Branch
 from toymodels.metrics import cosines, feature_norms, represented
-from toymodels.minima import search
-from toymodels.models import ReLUModel
-from toymodels.training import success_rate
-
-
-def alike(p: Float64[Tensor, " setting"], n_features: int = 6) -> Setting:
-    """Independent features of density p and importance 1."""
-    return SparseFeatures(n_features, p), torch.ones(n_features)
 
 
 def shapes(
@@ -54,13 +39,6 @@ def half_pentagons(W: Float[Tensor, "start ratio hidden 5"], r: Float64[Tensor, 
     return half_way(pentagons / (pentagons + digons).clamp(min=1e-9), r, log=True)
 
 
-def nearest_angle(W: Float[Tensor, "hidden feature"], feature: int = 0) -> float:
-    """Degrees between a feature and the other one nearest to it."""
-    others = cosines(W)[feature]
-    others[feature] = -1.0
-    return torch.rad2deg(others.max().acos()).item()
-
-
 def lone_norm(norm: float, bias: float) -> float:
     """The norm that would be best for a feature alone with this bias, -norm² < bias < 0.
 
@@ -71,69 +49,10 @@ def lone_norm(norm: float, bias: float) -> float:
     return (1 - 1.5 * bias * (1 - begins**2) / (1 - begins**3)) ** 0.5
 
 
-class Relation(NamedTuple):
-    """Norm and bias of equal features, and what the two are to each other, see relation. spread: of the norms."""
-
-    norm: float
-    bias: float
-    printed: float
-    alone: float
-    full: float
-    spread: float
-
-
-def relation(model: ReLUModel) -> Relation:
-    """Norm and bias of the first feature, first instance; the norm of the relation that the paper prints, 1/(1 - b);
-    the norm that would be best without the other features, see lone_norm; and the output at x = 1, ‖W‖² + b."""
-    norms = feature_norms(model.W.detach())[0]
-    norm, bias = norms[0].item(), model.b[0, 0].item()
-    return Relation(norm, bias, 1 / (1 - bias), lone_norm(norm, bias), norm**2 + bias, norms.std().item())
-
-
 def circle_correlation(branch: Branch) -> float:
     """Spearman's correlation, over all features along a branch of one line, of ‖W_i‖ - 1, the distance from the circle,
     with positive interference, the sum of W_i · W_j over the others j where it is positive."""
     W = branch.W[branch.alive[:, 0], 0]
     others = (W.mT @ W) * (1 - torch.eye(W.shape[-1], dtype=W.dtype))
     distance, positive = feature_norms(W) - 1, others.clamp(min=0).sum(-1)
-    return spearmanr(distance.flatten(), positive.flatten()).statistic
-
-
-def hexagons(
-    p: Float64[Tensor, " setting"],
-    starts: int,
-    searched: int,
-    generators: tuple[torch.Generator, torch.Generator],
-    n_features: int = 6,
-) -> tuple[Float64[Tensor, " setting"], float, float]:
-    """Share of the random starts for equal features in the plane that end within 10⁻³ of the lowest minima, at each
-    density p; the density of the first transition between the lowest; and the standard deviation of the norms of what
-    they leave there, 0 for a regular hexagon. Both are NaN if there is no transition.
-
-    The lowest by minima.search from `searched` starts, with the second of the generators. Raises ValueError as it does.
-    """
-    at = partial(alike, n_features=n_features)
-    random = descend(ReLUModel, *at(p), 2, starts, generators[0], terms=64)
-    lowest = search(ReLUModel, *at(p), 2, searched, generators[1], rounds=1, terms=64)
-    share = success_rate(random.loss, lowest.best_loss, within=1e-3)
-    changes = transitions(lowest.best, p, at, terms=128)
-    if not changes:
-        return share, torch.nan, torch.nan
-    return share, changes[0].x, feature_norms(changes[0].before.W.detach()).std().item()
-
-
-def norms_and_snaps(
-    r: Float64[Tensor, " ratio"],
-    at: Callable[[Tensor], Setting],
-    n_hidden: int,
-    starts: int,
-    generator: torch.Generator,
-    rounds: int,
-) -> tuple[Float64[Tensor, " ratio"], list[float]]:
-    """‖W_0‖ of the lowest minima at(r), and the r at which a feature comes or goes: a norm jumps by over 1/2.
-
-    The lowest by minima.search, the jumps by transitions.transitions. Raises ValueError as these do.
-    """
-    best = search(ReLUModel, *at(r), n_hidden, starts, generator, rounds=rounds).best
-    jumps = [change.x for change in transitions(best, r, at, terms=64) if change.jump > 0.5]
-    return feature_norms(best.W.detach())[:, 0], jumps
+    return float(spearmanr(distance.flatten(), positive.flatten()).statistic)

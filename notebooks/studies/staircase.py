@@ -1,25 +1,26 @@
 """The staircase of uniform superposition (paper, section 4): which factor saves most loss per dimension, by density.
 
-What a factor saves in each of its dimensions is its benefit, see geometry.optimum.
+What a factor saves in each of its dimensions is its benefit, see geometry.optimum. In many dimensions a crowd of
+antipodal pairs is a factor too, in which the many other lines act on a feature as Gaussian noise.
 """
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
+from scipy.special import ndtr
 from torch import Tensor
 
-from studies import crowd, geometry
-from toymodels.checks import count, in_range
+from studies import geometry
 from toymodels.theory import ignored_loss
 
 CROWD, DEDICATED = "crowd of pairs", "dedicated"
 SPARSE = 0.26  # density below which crowds and factors without a name compete with the digon
 FINEST_CROWD = 0.02  # extra lines per dimension below which a crowd counts as digons
 EQUAL = 3e-6  # benefits that differ by less count as equal, and the factor named first as the best
+NODES = 24  # Gauss-Legendre nodes along x_i and along its antipode's x, see crowd_loss
 _READ_OFF = (  # density:D*
     "0.85:0.99 0.81:0.975 0.77:0.951 0.74:0.928 0.7:0.909 0.67:0.884 0.64:0.843 0.61:0.788 0.58:0.705 "
     "0.556:0.623 0.53:0.583 0.506:0.555 0.48:0.534 0.46:0.525 0.44:0.517 0.42:0.512 0.35:0.493 0.3:0.491 "
@@ -29,13 +30,48 @@ _READ_OFF = (  # density:D*
 PUBLISHED = np.array(_READ_OFF.replace(":", " ").split(), float).reshape(-1, 2)  # [point, (density, D*)] of the figure
 
 
-@dataclass(frozen=True)
-class Staircase:
+def crowd_loss(density: float, extra: float, gain: float, bias: float) -> float:
+    """Loss of a feature in a crowd of antipodal pairs: (1 + extra) d lines in d dimensions, all |cos| small, d large.
+
+    Its output is ReLU(G (x_i - x_j) + b + σz), j the antipode, z standard normal: the many other lines, a tight frame,
+    add up to variance σ² = extra × G² × 2 (p/3 - p²/4) and mean 0. extra = 0 is the digon. Exact in the limit of many
+    dimensions; double simplices, one line more than dimensions, are its smallest members.
+    """
+    p, G, b = density, gain, bias
+    sigma = max(np.sqrt(extra * 2 * ignored_loss(p)) * G, 1e-12)
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    x, share = np.append((nodes + 1) / 2, 0.0), np.append(p * weights / 2, 1 - p)  # the last: feature off
+    mean = G * (x[:, None] - x) + b
+    below = ndtr(mean / sigma)
+    slope = sigma * np.exp(-((mean / sigma) ** 2) / 2) / np.sqrt(2 * np.pi)
+    first, second = mean * below + slope, (mean**2 + sigma**2) * below + mean * slope  # moments of the output
+    return float(share @ (x[:, None] ** 2 - 2 * x[:, None] * first + second) @ share)
+
+
+def best_crowd(density: float) -> dict[str, float]:
+    """The crowd of antipodal pairs (crowd_loss) that saves most loss per dimension at this density.
+
+    "benefit": 2 (1 + extra) (p/3 - p²/4 - loss), as that of geometry.optimum. "extra". "dimensionality":
+    D_i = 1/(2 (1 + extra)). "dstar": D_i / gain.
+    """
+
+    def cost(v: np.ndarray) -> float:
+        extra = abs(v[0])
+        return -(2 * (1 + extra) * (ignored_loss(density) - crowd_loss(density, extra, v[1], v[2])))
+
+    options = {"xatol": 1e-7, "fatol": 1e-13, "maxiter": 2000}
+    found = minimize(cost, [0.025 / density, 1.08, -0.02 / density], method="Nelder-Mead", options=options)
+    extra, gain = float(abs(found.x[0])), float(found.x[1])
+    level = 1 / (2 * (1 + extra))
+    return {"benefit": float(-found.fun), "extra": extra, "dimensionality": level, "dstar": level / gain}
+
+
+class Staircase(NamedTuple):
     """What factors save at each density: arrays [density] by the factor's name.
 
     benefit: loss saved per dimension; NaN where the factor leaves a feature out or was not tried. dstar: D* of a model
-    that consists of this factor alone. best: name of the factor that saves most; level: its D*. crowd: what
-    crowd.best_crowd finds.
+    that consists of this factor alone. best: name of the factor that saves most; level: its D*. crowd: what best_crowd
+    finds.
     """
 
     density: Float[np.ndarray, " density"]
@@ -45,55 +81,17 @@ class Staircase:
     level: Float[np.ndarray, " density"]
     crowd: dict[str, Float[np.ndarray, " density"]]
 
-    def ranges(self) -> dict[str, tuple[float, float]]:
-        """The largest and the smallest density at which each factor is the best, in the order of the densities."""
-        found: dict[str, list[float]] = {}
-        for name, density in zip(self.best, self.density.tolist(), strict=True):
-            found.setdefault(name, []).append(density)
-        return {name: (max(densities), min(densities)) for name, densities in found.items()}
 
-    def crowd_line(self, below: float) -> tuple[np.ndarray, np.ndarray]:
-        """The densities below this one, and D_i of the crowd of antipodal pairs there."""
-        there = self.density < below
-        return self.density[there], self.crowd["dimensionality"][there]
-
-
-def regular_shapes() -> dict[str, Float[Tensor, "_ _"]]:
-    """The regular factors by their names, W [hidden, feature]: simplices of two to five features and the pentagon."""
-    names = "digon", "triangle", "tetrahedron", "simplex of 5"
-    return {name: geometry.simplex(d + 1) for d, name in enumerate(names)} | {"pentagon": geometry.polygon(5)}
-
-
-def jobs(
-    density: Float[Tensor, " density"],
-    shapes: dict[str, Float[Tensor, "_ _"]],
-    searched: Sequence[tuple[int, int]] = (),
-    starts: int = 6,
-) -> dict[str, dict]:
-    """Settings of geometry.optimum for factors by name: those of `shapes`, W [hidden, feature], are minima near these.
-
-    searched: pairs of features and dimensions, "8 in 3" say, searched from random starts at densities below SPARSE.
-    """
-    named = {
-        name: {
-            "n_features": W.shape[1],
-            "n_hidden": len(W),
-            "density": density,
-            "starts": 0,
-            "seeded": [W],
-            "iterations": 300,
-        }
-        for name, W in shapes.items()
-    }
-    sparse = {"density": density[density < SPARSE], "starts": starts, "terms": 16}
-    return named | {f"{k} in {d}": {"n_features": k, "n_hidden": d} | sparse for k, d in searched}
+def near(W: Float[Tensor, "hidden feature"], density: Float[Tensor, " density"] | list[float], **settings) -> dict:
+    """Settings of geometry.optimum for the minimum near a factor W at each density."""
+    return {"n_features": W.shape[1], "n_hidden": len(W), "density": density, "starts": 0, "seeded": [W]} | settings
 
 
 def compare(density: Float[Tensor, " density"], found: dict[str, dict[str, np.ndarray]]) -> Staircase:
     """The staircase of the factors in found, name -> result of geometry.optimum at all densities or at the last ones.
 
     Two more are compared with them: a feature with a dimension to itself, and the crowd of antipodal pairs in the limit
-    of many dimensions. Raises ValueError for a density outside (0, 1].
+    of many dimensions.
     """
     size = len(density)
     benefit, dstar = {DEDICATED: ignored_loss(density).numpy()}, {DEDICATED: np.ones(size)}
@@ -101,8 +99,8 @@ def compare(density: Float[Tensor, " density"], found: dict[str, dict[str, np.nd
         first = size - len(result["benefit"])
         benefit[name], dstar[name] = np.full(size, np.nan), np.full(size, np.nan)
         benefit[name][first:], dstar[name][first:] = geometry.whole(result)
-    limit = [crowd.best_crowd(p) for p in density.tolist()]
-    crowds = {key: np.array([one[key] for one in limit]) for key in ("benefit", "extra", "dimensionality", "dstar")}
+    limit = [best_crowd(p) for p in density.tolist()]
+    crowds = {key: np.array([one[key] for one in limit]) for key in limit[0]}
     benefit[CROWD] = np.where(crowds["extra"] > FINEST_CROWD, crowds["benefit"], np.nan)
     dstar[CROWD] = crowds["dstar"]
     table = np.array(list(benefit.values()))
@@ -112,14 +110,10 @@ def compare(density: Float[Tensor, " density"], found: dict[str, dict[str, np.nd
 
 
 def earned(factor: Float[Tensor, "hidden feature"] | str, density: float) -> float:
-    """Loss per dimension that the minimum near this factor saves, at full precision; CROWD stands for the best crowd.
-
-    Raises ValueError for a density outside (0, 1].
-    """
+    """Loss per dimension that the minimum near this factor saves, at full precision; CROWD means the best crowd."""
     if isinstance(factor, str):
-        return crowd.best_crowd(density)["benefit"]
-    k, d = factor.shape[1], len(factor)
-    return geometry.optimum(k, d, [density], 0, seeded=[factor], terms=128, score=256)["benefit"].item()
+        return best_crowd(density)["benefit"]
+    return geometry.optimum(**near(factor, [density], terms=128, score=256))["benefit"].item()
 
 
 def border(
@@ -136,45 +130,19 @@ def border(
     return float(brentq(lambda density: earned(first, density) - earned(second, density), low, high, xtol=xtol))
 
 
-def last_border(
-    factors: dict[Hashable, Float[Tensor, "_ _"]],
-    reference: Float[Tensor, "hidden feature"] | str,
-    low: float,
-    high: float,
-    xtol: float = 1e-5,
-) -> tuple[Hashable, float]:
-    """Name of the factor whose border with the reference lies at the highest density, and that density.
-
-    Settings and errors as border.
-    """
-    borders = {name: border(W, reference, low, high, xtol) for name, W in factors.items()}
-    name = max(borders, key=borders.get)
-    return name, borders[name]
-
-
-def filled(n_hidden: int, dimensions: int) -> Float[Tensor, "hidden feature"]:
-    """As many regular simplices of this number of dimensions as fit into n_hidden, and one in the dimensions left over.
-
-    Raises ValueError for a number below 1.
-    """
-    count("n_hidden", n_hidden)
-    count("dimensions", dimensions)
-    left = n_hidden % dimensions
-    sizes = [dimensions] * (n_hidden // dimensions) + [left] * (left > 0)
-    return torch.block_diag(*map(geometry.simplex, sizes))
-
-
 def seeds(n_hidden: int, density: float) -> list[Float[Tensor, "hidden _"]]:
     """Weights to start a model of n_hidden dimensions from, filled with the factors that save most near the density.
 
     Tetrahedra and triangles above 0.7, triangles and digons above 0.45, digons above SPARSE, below frames of one and
-    two lines more than dimensions. Raises ValueError for a density outside [0, 1].
+    two lines more than dimensions. In the dimensions left over is one smaller simplex.
     """
-    in_range("density", torch.tensor(density), 0.0, 1.0, "numbers in [0, 1]")
     if density < SPARSE:
         return [geometry.frame(n_hidden, n_hidden + extra) for extra in (1, 2)]
-    dimensions = (3, 2) if density > 0.7 else (2, 1) if density > 0.45 else (1,)
-    return [filled(n_hidden, d) for d in dimensions]
+    found = []
+    for d in (3, 2) if density > 0.7 else (2, 1) if density > 0.45 else (1,):
+        whole, left = divmod(n_hidden, d)
+        found.append(torch.block_diag(*map(geometry.simplex, [d] * whole + [left] * (left > 0))))
+    return found
 
 
 def exact_job(n_features: int, n_hidden: int, density: float, **settings: float) -> dict:
@@ -184,14 +152,3 @@ def exact_job(n_features: int, n_hidden: int, density: float, **settings: float)
     """
     job = {"n_features": n_features, "n_hidden": n_hidden, "density": [density], "terms": 2 if density > 0.5 else 6}
     return job | {"seeded": seeds(n_hidden, density)} | settings
-
-
-def beside_published(
-    density: Float[np.ndarray, " density"], dstar: Float[np.ndarray, " density"], densest: float = 1.0
-) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
-    """Densities of the points PUBLISHED below `densest` and in the range of a curve D*, and its distance from these.
-
-    The curve, from dense to sparse, is interpolated linearly.
-    """
-    p, published = PUBLISHED[(PUBLISHED[:, 0] < densest) & (PUBLISHED[:, 0] >= density.min())].T
-    return p, np.abs(np.interp(-p, -density, dstar) - published)
