@@ -72,15 +72,16 @@ def test_lines_of_forms_are_cut_where_the_form_is_missing():
 
 
 def test_lines_of_success_show_shares_of_starts_by_steps_and_by_rate():
-    _, (left, right) = plt.subplots(1, 2)
     some, all_ = torch.tensor([True, False, False, False]), torch.ones(4, dtype=torch.bool)
-    conditions_figures.success_by_steps(left, [200, 2000], {128: [some, all_], None: [all_, some]})
+    by_steps = {0.1: [{128: [some, all_], None: [all_, some]}]}
+    (left,) = conditions_figures.steps_figure(by_steps, ["one task"], [200, 2000]).axes
     handles, labels = left.get_legend_handles_labels()
     assert labels == ["batch 128", "exact"]
     assert [list(bars.lines[0].get_ydata()) for bars in handles] == [[0.25, 1.0], [1.0, 0.25]]
     assert handles[1].lines[0].get_color() == "black"
     assert [text.get_text() for text in left.get_xticklabels()] == ["200", "2k"]
-    conditions_figures.success_by_rate(right, {"sgd": {600: {0.1: some}, 6000: {0.1: all_, 1.0: some}}}, ["C3"])
+    by_rate = {"sgd": {600: {0.1: some}, 6000: {0.1: all_, 1.0: some}}}
+    (right,) = conditions_figures.rates_figure([by_rate], [[3]]).axes
     first, second = (bars.lines[0] for bars in right.get_legend_handles_labels()[0])
     assert (first.get_linestyle(), second.get_linestyle()) == (":", "-")
     assert list(second.get_ydata()) == [1.0, 0.25]

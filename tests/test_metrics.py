@@ -87,13 +87,3 @@ def test_gaps_are_between_represented_neighbours_and_go_all_the_way_round():
     W = torch.cat([W_PENTAGON[0], torch.tensor([[0.1], [0.0]])], 1)  # a sixth that is not represented
     torch.testing.assert_close(metrics.neighbour_gaps(W), torch.full((5,), 72.0, dtype=torch.float64))
     assert metrics.neighbour_gaps(torch.tensor([[1.0, 0.0], [0.0, 2.0]])).tolist() == [90.0, 270.0]
-
-
-def test_a_count_without_a_threshold():
-    W = torch.tensor([[[2.0, 0.5, 0.0], [0.0, 0.0, 0.0]]])
-    torch.testing.assert_close(metrics.features_used(W), torch.tensor([1.25]))
-
-
-def test_prefixes():
-    flags = torch.tensor([[True, True, False], [True, False, True], [False, False, False]])
-    assert metrics.is_prefix(flags).tolist() == [True, False, True]

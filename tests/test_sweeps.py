@@ -229,10 +229,10 @@ def test_relaxed_solutions_of_a_diagram_are_no_worse_than_its_closed_forms():
 
 
 def test_a_grid_thinned_keeps_its_ends():
-    whole, thin = sweeps.log_grid(40, 24), sweeps.log_grid(40, 24, thin=4)
+    whole, thin = diagrams.log_grid(40, 24), diagrams.log_grid(40, 24, thin=4)
     assert [len(values) for values in whole.values()] == [40, 24]
     assert [len(values) for values in thin.values()] == [10, 6]
-    assert len(sweeps.log_grid(8, 8, thin=8)["densities"]) == 5
+    assert len(diagrams.log_grid(8, 8, thin=8)["densities"]) == 5
     for grid in (whole, thin):
         assert [values[[0, -1]].tolist() for values in grid.values()] == [[1, 0.01], [0.1, 10]]
 
@@ -254,12 +254,3 @@ def test_linear_models_that_keep_the_wrong_feature_or_both_are_told():
     assert diagrams.keeps_the_more_important(diagram).tolist() == [[True, True]]
     wrong = replace(diagram, parameters={"W": torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]], [[0.7, 0.7]]]])})
     assert diagrams.keeps_the_more_important(wrong).tolist() == [[False, False]]
-
-
-def test_a_thinned_diagram_has_every_so_many_th_cell():
-    diagram = tm.phase_diagram("relu", **GRID)
-    thin = diagram.thinned(4, 2)
-    assert torch.equal(thin["loss"], diagram.loss[::4, ::2])
-    assert thin["W"].shape == (2, 2, 1, 2)
-    assert torch.equal(thin["densities"], diagram.densities[::4])
-    assert torch.equal(thin["importances"], diagram.importances[::2])

@@ -105,10 +105,6 @@ class Branch:
         """The minima at that point, an instance for each line."""
         return self.like.with_parameters({name: values[point] for name, values in self.parameters.items()})
 
-    def largest_step(self) -> float:
-        """Largest change of any ‖W_i‖ from one point to the next, both alive; 0 if there is no such pair."""
-        return self.W.norm(dim=-2).diff(dim=0).abs().nan_to_num(0).max().item()
-
 
 def follow(model: ToyModel, path: Sequence[Setting], **settings: object) -> Branch:
     """Follow the minimum next to each instance of model (a line) along path: each point starts from the one before.

@@ -108,13 +108,3 @@ def neighbour_gaps(W: Float[Tensor, "2 feature"]) -> Float[Tensor, " represented
     """Angles in degrees between neighbouring represented features in the plane, all the way round: they sum to 360."""
     direction = angles(W)[represented(W)].sort().values
     return torch.cat([direction, direction[:1] + 360]).diff()
-
-
-def features_used(W: Float[Tensor, "*instance hidden feature"]) -> Float[Tensor, "*instance"]:
-    """Σ_i min(1, ‖W_i‖²): a count of the represented features without a threshold."""
-    return feature_norms(W).square().clamp(max=1).sum(-1)
-
-
-def is_prefix(flags: Bool[Tensor, "*instance feature"]) -> Bool[Tensor, "*instance"]:
-    """True where no feature is set that one before it is not: importance orders what is flagged."""
-    return (flags.long().diff(dim=-1) <= 0).all(-1)

@@ -107,12 +107,6 @@ class PhaseDiagram:
         """b [restart, D, R, feature] of every start."""
         return None if self.restart_parameters is None else self.restart_parameters["b"]
 
-    def thinned(self, densities: int, importances: int) -> dict[str, Tensor]:
-        """Every so many-th density and importance, and W, b, loss, phase and share there, by name."""
-        rows, columns = slice(None, None, densities), slice(None, None, importances)
-        fields = {name: getattr(self, name)[rows, columns] for name in ("W", "b", "loss", "phase", "share")}
-        return {"densities": self.densities[rows], "importances": self.importances[columns], **fields}
-
     def success_rate(self, within: float = WITHIN) -> Tensor:
         """Fraction [D, R] of the starts whose loss is at most (1 + within) × the lowest.
 
@@ -122,17 +116,6 @@ class PhaseDiagram:
             require(within == WITHIN, "within", within, f"{WITHIN}, as only the best start of each cell was kept")
             return self.share
         return success_rate(self.restart_losses.flatten(1), within=within).view(self.loss.shape)
-
-
-def log_grid(n_densities: int = 40, n_importances: int = 40, thin: int = 1) -> dict[str, Tensor]:
-    """Log-spaced densities from 1 to 0.01 and importances from 0.1 to 10, under the names that phase_diagram takes.
-
-    thin: how many times fewer points, but at least 5.
-    """
-    return {
-        "densities": torch.logspace(0, -2, max(n_densities // thin, 5), dtype=torch.float64),
-        "importances": torch.logspace(-1, 1, max(n_importances // thin, 5), dtype=torch.float64),
-    }
 
 
 def phase_diagram(

@@ -65,8 +65,9 @@ def ratios(
     panel.axhline(1.0, color="black", lw=0.8)
     panel.set_ylim(bottom=0.04)  # leaves room for the legend
     panel.set(yscale="log", ylabel="loss over the monosemantic model's")
-    panel.yaxis.set_major_formatter("{x:g}")
-    panel.yaxis.set_minor_formatter("{x:g}")
+    ticks = [0.05, 0.1, 0.2, 0.5, 1.0]
+    panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.yaxis.set_minor_formatter("")
     density_axis(panel, 1.0, min(min(found) for found in carried.values()))
     panel.legend()
     return figure

@@ -14,6 +14,17 @@ from toymodels.sweeps import PhaseDiagram
 MARGIN = 1e-5  # by which fraction losses must differ to count as different
 
 
+def log_grid(n_densities: int = 40, n_importances: int = 40, thin: int = 1) -> dict[str, Tensor]:
+    """Log-spaced densities from 1 to 0.01 and importances from 0.1 to 10, under the names that phase_diagram takes.
+
+    thin: how many times fewer points, but at least 5.
+    """
+    return {
+        "densities": torch.logspace(0, -2, max(n_densities // thin, 5), dtype=torch.float64),
+        "importances": torch.logspace(-1, 1, max(n_importances // thin, 5), dtype=torch.float64),
+    }
+
+
 def paper_rule(diagram: PhaseDiagram) -> tuple[Tensor, Tensor]:
     """Norm and interference [D, R] of the extra feature, mean over all starts but that of highest loss (paper, 3)."""
     keep = torch.ones_like(diagram.restart_losses)

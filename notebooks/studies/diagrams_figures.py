@@ -11,10 +11,11 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from studies.landscape import EXTENT, Minima
+from toymodels import theory
 from toymodels.branches import Branch
 from toymodels.metrics import Phase
 from toymodels.plots.base import TEXT_WIDTH, array, panel_row
-from toymodels.plots.phases import PHASE_COLOURS, diagram_panel, phase_colours, phase_key, theory_lines
+from toymodels.plots.phases import PHASE_COLOURS, diagram_panel, phase_colours, phase_key
 
 PARTNER_COLOURS = {  # by the numbers of diagrams.partners
     "one dropped": "#dddddd",
@@ -28,6 +29,15 @@ BRANCH_COLOURS = {"one kept": "C0", "other kept": "C1", "opposite": "C2", "same 
 def partner_colours(partner: Tensor) -> np.ndarray:
     """Colours [..., 3] of who shares with whom among three features, see diagrams.partners."""
     return np.array([to_rgb(colour) for colour in PARTNER_COLOURS.values()])[array(partner)]
+
+
+def theory_lines(ax: Axes, n_features: int = 2, **style: object) -> list[Line2D]:
+    """Boundaries between the canonical solutions' phases (toymodels.theory)."""
+    look = {"color": "black", "lw": 0.8, "ls": "--", **style}
+    corner = theory.TRIPLE_POINT[0]
+    p = np.geomspace(1e-3, corner, 200)
+    lines = ax.plot(p, theory.boundary_below(p), **look) + ax.plot([corner, 1], [1, 1], **look)
+    return lines + (ax.plot(p, theory.boundary_above(p), **look) if n_features == 2 else ax.plot(p, p**0, **look))
 
 
 def diagrams(

@@ -170,7 +170,7 @@ def grid_columns(grids: dict[str, PairGrid]) -> Figure:
         pair_borders(ax, colour)
     first, second = axes[0]
     first.annotate("independent, $c=p$", (0.2, 0.2), (0.27, 0.215), rotation=-45, ha="center", fontsize=7)
-    for words, place in (("orthogonal", (0.14, 0.62)), ("antipodal", (0.33, 0.13))):
+    for words, place in (("orthogonal", (0.18, 0.66)), ("antipodal", (0.33, 0.13))):
         first.annotate(f"{words}\nin the pair", place, ha="center", va="center", fontsize=7)
     first.annotate("merged", (0.62, 0.93), ha="center", va="center", fontsize=7)
     second.plot([0, 2 / 3], [0, 2 / 3], color="black", lw=0.6, ls=":", zorder=4)  # independent

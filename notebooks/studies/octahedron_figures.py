@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
+from studies.conditions_figures import share_line
 from studies.dynamics import first_below
 from studies.intervals import Share
-from toymodels.plots.base import TEXT_WIDTH, array, fraction_line
+from toymodels.plots.base import TEXT_WIDTH, array
 
 SET_COLOURS = "#00441b", "#238b45", "#74c476", "#08306b", "#2171b5", "#6baed6"  # greens one set, blues the other
 
@@ -24,7 +25,7 @@ def feature_paths(ax: Axes3D, W: Tensor) -> None:
         ax.plot(*end, "o", color=colour, ms=4)
     for axis in "xyz":
         ax.set(**{f"{axis}lim": (-1.1, 1.1), f"{axis}ticks": [-1, 0, 1], f"{axis}ticklabels": []})
-    ax.set_box_aspect((1, 1, 1), zoom=1.35)
+    ax.set_box_aspect((1, 1, 1), zoom=1.6)
     ax.view_init(elev=22, azim=35)
 
 
@@ -39,7 +40,7 @@ def regimes_and_paths(
     A, B and C have ended; D is up to the last record.
     """
     rows, solid = [["log", "log", "linear", "linear"], [*"ABCD"]], {tuple("ABCD"): {"projection": "3d"}}
-    figure, axes = plt.subplot_mosaic(rows, figsize=(TEXT_WIDTH, 3.9), height_ratios=[1.1, 1], per_subplot_kw=solid)
+    figure, axes = plt.subplot_mosaic(rows, figsize=(TEXT_WIDTH, 3.6), height_ratios=[1.1, 1], per_subplot_kw=solid)
     passed = [int(first_below(loss[:, [picked]], value)) for value in ended]
     edges = np.array([2.0, *step[passed].tolist(), step[-1].item()])
     early = np.append(edges[:-1], 0.6 * edges[-1])
@@ -77,8 +78,7 @@ def optimum_and_basin(
         left.plot(density, loss.where(loss < 0.3, np.nan), "-", label=form)
     left.set(ylabel="loss / $p$", xlim=(0.25, 0.14), ylim=(0.135, 0.25))
     for k, (name, found) in enumerate(shares.items()):
-        values, *ends = zip(*found.values(), strict=True)
-        fraction_line(right, list(found), values, list(zip(*ends, strict=True)), name, color=f"C{k}")
+        share_line(right, list(found), found.values(), name, color=f"C{k}")
     ticks = [0.05, 0.1, 0.15, 0.2, 0.25]
     right.set(ylabel="starts that end as octahedron", xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
     right.invert_xaxis()  # dense on the left

@@ -1,13 +1,12 @@
 """What all panels share: the style sheet, sizes, and axes. Colours: orange positive, purple negative."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
@@ -39,33 +38,3 @@ def colour_key(owner: Figure | Axes, colours: Mapping[str, object], **place: obj
     handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in colours.items()]
     below = {"loc": "outside lower center", "ncols": len(handles)} if isinstance(owner, Figure) else {}
     return owner.legend(handles=handles, **below | place)
-
-
-def _positions(ax: Axes, values: Sequence) -> np.ndarray:
-    """Places of values on the x axis: a log axis for numbers, one after the other for names."""
-    if isinstance(values[0], str):
-        ax.set_xticks(range(len(values)), values)
-        return np.arange(len(values))
-    ax.set_xscale("log")
-    ax.set_xticks(values, [f"{value:g}" for value in values])
-    ax.minorticks_off()
-    return np.asarray(values, float)
-
-
-def fraction_line(
-    ax: Axes,
-    values: Sequence,
-    fractions: Sequence[float],
-    ends: Sequence[tuple[float, float]],
-    label: str,
-    **look: object,
-) -> Line2D:
-    """Fractions against values with their intervals as error bars."""
-    low, high = np.asarray(ends).T
-    middle = np.asarray(fractions)
-    errors = np.maximum([middle - low, high - middle], 0)
-    bars = ax.errorbar(
-        _positions(ax, values), middle, errors, label=label, marker="o", capsize=1.5, elinewidth=0.6, **look
-    )
-    ax.set_ylim(-0.03, 1.03)
-    return bars.lines[0]

@@ -6,10 +6,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.lines import Line2D
 from torch import Tensor
 
-from toymodels import theory
 from toymodels.metrics import Phase, feature_norms, interference
 from toymodels.plots.base import array, colour_key, density_axis
 
@@ -78,12 +76,3 @@ def phase_key(figure: Figure, *labels: Tensor, **place: object) -> Legend:
     missing = any((array(phases) == Phase.NOT_CONVERGED).any() for phases in labels)
     shown = [phase for phase in Phase if phase != Phase.NOT_CONVERGED or missing]
     return colour_key(figure, {PHASE_NAMES[phase]: PHASE_COLOURS[phase] for phase in shown}, **place)
-
-
-def theory_lines(ax: Axes, n_features: int = 2, **style: object) -> list[Line2D]:
-    """Boundaries between the canonical solutions' phases (toymodels.theory)."""
-    look = {"color": "black", "lw": 0.8, "ls": "--", **style}
-    corner = theory.TRIPLE_POINT[0]
-    p = np.geomspace(1e-3, corner, 200)
-    lines = ax.plot(p, theory.boundary_below(p), **look) + ax.plot([corner, 1], [1, 1], **look)
-    return lines + (ax.plot(p, theory.boundary_above(p), **look) if n_features == 2 else ax.plot(p, p**0, **look))
