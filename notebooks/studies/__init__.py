@@ -16,5 +16,5 @@ conditions                           10  where starts end under other conditions
 nulls                                11  networks to compare a trained one with
 earlier                              12  an earlier replication, by its own procedure
 dictionaries                         13  lowest sparse autoencoders, and from which penalty the true one is it
-report, intervals                    all what leaves a notebook; shares of starts with their intervals
+report, intervals, tables            all what leaves a notebook; shares of starts with their intervals; tables in colour
 """

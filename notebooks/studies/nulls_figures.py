@@ -78,7 +78,7 @@ def p_value_bands(ax: Axes, groups: dict[str, dict[float, Tensor]], level: float
     """From the smallest to the largest p-value at each place, the median as a line: a band for each group."""
     for number, (label, values) in enumerate(groups.items()):
         look = {"color": f"C{number + first_colour}"}
-        low, middle, high = np.quantile(np.stack([array(v) for v in values.values()], 1), (0, 0.5, 1), axis=0)
+        low, middle, high = np.array([np.quantile(array(v), (0, 0.5, 1)) for v in values.values()]).T
         ax.fill_between(list(values), low, high, alpha=0.2, lw=0, **look)
         ax.plot(list(values), middle, marker="o", label=label, **look)
     ax.axhline(level, **LEVEL_LOOK)
