@@ -21,12 +21,16 @@ def loss_of(model: ToyModel, features: Features, importance: Tensor, rows: int =
         return tm.StratifiedLoss(features, importance, rows, seed)(model).numpy()
 
 
+def mean_and_error(samples: Array) -> tuple[Array, Array]:
+    """Mean over the first axis, of independent samples, and its standard error."""
+    return samples.mean(0), samples.std(0, ddof=1) / np.sqrt(len(samples))
+
+
 def measured(
     model: ToyModel, features: Features, importance: Tensor, rows: int = 1 << 17, scrambles: int = 4
 ) -> tuple[Array, Array]:
     """Loss [instance] and its standard error, from independent samples that nothing was trained on."""
-    losses = np.stack([loss_of(model, features, importance, rows, MEASURE + k) for k in range(scrambles)])
-    return losses.mean(0), losses.std(0, ddof=1) / np.sqrt(scrambles)
+    return mean_and_error(np.stack([loss_of(model, features, importance, rows, MEASURE + k) for k in range(scrambles)]))
 
 
 def turned(model: ToyModel, features: Features, importance: Tensor, turns: Sequence[Array]) -> Array:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -30,10 +29,9 @@ def stack(
     """
     hidden, features = W.shape
     colors = [feature_color(i) for i in range(features)] if colors is None else colors
-    shade = polysemantic(W).astype(float) if shade is None else shade
-    grey = ListedColormap(np.linspace(1.0, 0.84, 64)[:, None] * np.ones(3))
+    shade = polysemantic(W) if shade is None else shade
     for a in range(hidden):
-        axes.axvspan(a - 0.5, a + 0.5, color=grey(float(np.clip(shade[a], 0, 1))), lw=0, zorder=0)
+        axes.axvspan(a - 0.5, a + 0.5, color=str(1.0 - 0.16 * np.clip(shade[a], 0.0, 1.0)), lw=0, zorder=0)
     up, down = np.zeros(hidden), np.zeros(hidden)
     for i in np.argsort(-np.abs(W).max(0), kind="stable") if absolute else range(features):
         w = np.abs(W[:, i]) if absolute else W[:, i]
@@ -52,13 +50,11 @@ def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> AxesImage:
     image = axes.imshow(W, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-        spine.set_linewidth(0.4)
+    axes.spines[:].set(visible=True, linewidth=0.4)
     return image
 
 
-def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
+def regimes(W: Mapping[float, NDArray], names: Mapping[float, str]) -> Figure:
     """Heat map and stack plot of tied weights W[p] [hidden, feature] for each density p, two densities a row.
 
     Monosemantic neurons come first (on white), then polysemantic ones (on grey), each by their largest feature. The
@@ -69,55 +65,32 @@ def regimes(W: dict[float, NDArray], titles: dict[float, str]) -> Figure:
         rows, 4, figsize=(TEXT_WIDTH, 1.9 * rows), width_ratios=[1, 1.9, 1, 1.9], layout="constrained", squeeze=False
     )
     for (left, right), (p, w) in zip(panels.reshape(-1, 2), W.items(), strict=False):
-        shade = polysemantic(np.maximum(w, 0.0)).astype(float)
-        order = np.lexsort((np.maximum(w, 0.0).argmax(1), shade))
+        positive = np.maximum(w, 0.0)
+        order = np.lexsort((positive.argmax(1), polysemantic(positive)))
         image = heat(left, w[order].T.clip(-1.2, 1.2))
-        stack(right, w[order].clip(-1.2), shade=shade[order])
+        stack(right, w[order].clip(-1.2), shade=polysemantic(positive)[order])
         left.set_title(f"$p = {p:g}$", fontsize=9)
-        right.set_title(titles[p], fontsize=9)
-        left.set_xlabel("neuron", fontsize=8)
-        left.set_ylabel("feature", fontsize=8)
+        right.set_title(names[p], fontsize=9)
+        for panel, label in ((left, "feature"), (right, "weights")):
+            panel.set_xlabel("neuron", fontsize=8)
+            panel.set_ylabel(label, fontsize=8)
         left.set_yticks(range(w.shape[1]), range(w.shape[1]), fontsize=7, fontweight="bold")
         for feature, tick in enumerate(left.get_yticklabels()):
             tick.set_color(feature_color(feature))
-        right.set_xlabel("neuron", fontsize=8)
-        right.set_ylabel("weights", fontsize=8)
         right.tick_params(labelsize=7)
     figure.colorbar(image, ax=panels, label="weight (matrices)", shrink=0.4, aspect=30, extend="both")
     return figure
 
 
-def share_panel(axes: Axes, shares: Mapping[float, float], starts: int) -> None:
-    """Shares of starts near the best by density, on a log axis; none of them is drawn at half a start."""
-    axes.plot(list(shares), [max(share, 0.5 / starts) for share in shares.values()], "o-", color="black", ms=3.5)
-    axes.axhline(0.5 / starts, color="grey", lw=0.6)
-    axes.text(max(shares), 0.6 / starts, f" none of {starts:,}", fontsize=7, va="bottom")
-    axes.set_yscale("log")
-    axes.set_ylabel("share of starts within\n1% of the best")
-
-
-def price_panel(axes: Axes, price: Mapping[float, float], with_bias: Mapping[float, float]) -> None:
-    """Loss over the linear-hidden optimum's by density, without and with hidden biases."""
-    axes.plot(list(price), list(price.values()), "o-", color="#5e3c99", ms=3.5, label="no hidden bias")
-    axes.plot(list(with_bias), list(with_bias.values()), "s", color="#e08214", ms=5, label="with a hidden bias")
-    axes.axhline(1.0, color="grey", lw=0.8)
-    axes.set_ylabel("loss over the\nlinear-hidden optimum")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="y", which="both", labelsize=7)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above: the line takes all of the panel
-
-
 def basis(densities: Sequence[float], linear: Sequence[NDArray], relu: Sequence[NDArray]) -> Figure:
     """Heat maps of W [hidden, feature] with a linear hidden layer and with a ReLU, side by side for each density."""
-    figure, panels = plt.subplots(1, 2 * len(densities), figsize=(TEXT_WIDTH, 2.0), layout="constrained", squeeze=False)
-    both = (pair for pairs in zip(linear, relu, strict=True) for pair in zip(("linear", "ReLU"), pairs, strict=True))
-    for panel, p, (title, W) in zip(panels[0], np.repeat(densities, 2), both, strict=True):
-        heat(panel, W.T.clip(-1.2, 1.2))
-        panel.set_title(f"{title}, $p = {p:g}$", fontsize=8)
-        panel.set_xlabel("neuron", fontsize=8)
-    panels[0, 0].set_ylabel("feature", fontsize=8)
+    figure, panels = plt.subplots(1, 2 * len(densities), figsize=(TEXT_WIDTH, 2.0), layout="constrained")
+    for p, pair, both in zip(densities, panels.reshape(-1, 2), zip(linear, relu, strict=True), strict=True):
+        for panel, name, W in zip(pair, ("linear", "ReLU"), both, strict=True):
+            heat(panel, W.T.clip(-1.2, 1.2))
+            panel.set_title(f"{name}, $p = {p:g}$", fontsize=8)
+            panel.set_xlabel("neuron", fontsize=8)
+    panels[0].set_ylabel("feature", fontsize=8)
     return figure
 
 
@@ -128,12 +101,25 @@ def price_of_basis(
     with_bias: Mapping[float, float],
     edges: Sequence[float],
 ) -> Figure:
-    """Shares of starts near the best (share_panel) and loss over the linear-hidden one (price_panel), edges dotted."""
+    """Shares of the starts near the best, and the loss over the linear-hidden optimum's without and with hidden biases,
+    all by density; edges between codes dotted. A share of 0 is drawn at half a start.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.5), layout="constrained")
-    share_panel(left, shares, starts)
-    price_panel(right, price, with_bias)
+    left.plot(list(shares), np.maximum(list(shares.values()), 0.5 / starts), "o-", color="black", ms=3.5)
+    left.axhline(0.5 / starts, color="grey", lw=0.6)
+    left.text(max(shares), 0.6 / starts, f" none of {starts:,}", fontsize=7, va="bottom")
+    left.set_ylabel("share of starts within\n1% of the best")
+    right.plot(list(price), list(price.values()), "o-", color="#5e3c99", ms=3.5, label="no hidden bias")
+    right.plot(list(with_bias), list(with_bias.values()), "s", color="#e08214", ms=5, label="with a hidden bias")
+    right.axhline(1.0, color="grey", lw=0.8)
+    right.set_ylabel("loss over the\nlinear-hidden optimum")
+    right.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above: the line takes all of the panel
     for panel in (left, right):
+        panel.set_yscale("log")
         density_axis(panel, max(price), min(price))
         for edge in edges:
             panel.axvline(edge, color="grey", lw=0.6, ls=":")
+    right.yaxis.set_major_formatter("{x:g}")
+    right.yaxis.set_minor_formatter("{x:g}")
+    right.tick_params(axis="y", which="both", labelsize=7)
     return figure
