@@ -218,3 +218,11 @@ def test_rows_by_set_of_active_features_have_the_moments_of_their_law():
 def test_bad_input_raises(call, name, pentagon, generator):
     with pytest.raises(ValueError, match=name):
         call(pentagon, generator)
+
+
+def test_an_autoencoder_is_not_trained_on_features(generator):
+    with pytest.raises(ValueError, match="AutoencoderLoss"):
+        tm.search(tm.SparseAutoencoder, tm.SparseFeatures(5, 0.3), torch.ones(5), 5, starts=2, generator=generator)
+    autoencoder = tm.SparseAutoencoder(5, 5, generator=generator)
+    with pytest.raises(ValueError, match="AutoencoderLoss"):
+        tm.train(autoencoder, tm.SampledLoss(tm.SparseFeatures(5, 0.3), torch.ones(5), 8, generator=generator), 1)

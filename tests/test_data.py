@@ -257,7 +257,7 @@ def test_a_class_that_draws_something_else_does_not_inherit_a_law():
     for kind, arguments in ((Doubled, ()), (Sampled, ([[0, 1]],)), (Mixed, ()), (Child, ()), (Squared, ())):
         features = kind(3, *arguments, 0.5)
         assert features.law() is None
-        assert not data.has_law(features)
+        assert data.law_or_none(features) is None
         with pytest.raises(ValueError, match=rf"features is '{kind.__name__}'; allowed: .* law\(\) of what it samples"):
             data.law(features, 1)
     assert Renamed(3, 0.5).law().values == data.UNIFORM

@@ -149,7 +149,7 @@ def test_what_is_no_number_has_no_loss_of_few_features(generator):
     model, features, importance = random_case(3, 2, 4, generator)
     model.b.data[:] = -0.5
     model.W.data[0, 0, 0] = model.W.data[1, :, 2] = model.b.data[2, 1] = torch.nan
-    loss = population.unchecked_population_loss(model, features, importance)
+    loss = tm.PopulationLoss(features, importance, population.TERMS)(model)
     assert loss.isnan().tolist() == [True, True, True, False]
 
 

@@ -254,3 +254,8 @@ def test_linear_models_that_keep_the_wrong_feature_or_both_are_told():
     assert diagrams.keeps_the_more_important(diagram).tolist() == [[True, True]]
     wrong = replace(diagram, parameters={"W": torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]], [[0.7, 0.7]]]])})
     assert diagrams.keeps_the_more_important(wrong).tolist() == [[False, False]]
+
+
+def test_a_class_without_a_matrix_w_is_refused_before_anything_is_trained():
+    with pytest.raises(ValueError, match="matrix W"):
+        tm.phase_diagram(tm.AbsoluteValueModel, densities=[0.5], importances=[1.0])

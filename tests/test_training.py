@@ -239,3 +239,13 @@ def test_features_in_sets_are_trained_on_and_scored(features, generator):
         start = tm.population_loss(tm.ReLUModel(4, 2, 2, generator=generator), features, IMPORTANCE)
         assert (runs.best_loss < start).all()
         torch.testing.assert_close(runs.best_loss, tm.population_loss(runs.best, features, IMPORTANCE).detach())
+
+
+def test_the_exact_loss_of_a_model_without_b_is_refused(generator):
+    class NoBias(tm.ToyModel):
+        @staticmethod
+        def shapes(n_features, n_hidden):
+            return {"W": (n_hidden, n_features)}
+
+    with pytest.raises(ValueError, match="NoBias"):
+        tm.PopulationLoss(tm.SparseFeatures(2, 0.5), torch.ones(2))(NoBias(2, 1, generator=generator))

@@ -164,6 +164,10 @@ class SparseAutoencoder(ToyModel):
     def n_features(self) -> int:
         return self.E.shape[2]
 
+    def target(self, x: Tensor) -> Tensor:
+        """Refused, so that no autoencoder is trained on features in place of activations."""
+        require(False, "objective", "a loss on features", "AutoencoderLoss, on the Activations of a model")
+
     def kick(self, seeds: Int64[Tensor, " instance"]) -> None:
         """Draw one random latent of each instance afresh, in place: E_k = D_k of length 1 at random, and no bias."""
         latent = (streams.uniform(seeds, 0, 1)[:, 0] * self.n_hidden).long()

@@ -52,7 +52,8 @@ class Features:
 
     n_features: at least 1. density [instance, feature]: the probability that a feature is on. Features of one instance
     serve models with any number of instances, and each instance still draws its own data.
-    A subclass defines `draw` and, if it can, `law`. One that redefines `draw` or `sample` alone has no law.
+    A subclass sets n_features and density, and defines `draw` and, if it can, `law`. One that redefines `draw` or
+    `sample` alone has no law.
     """
 
     n_features: int
@@ -135,7 +136,7 @@ class Features:
 
 def law_or_none(features: Features) -> Law | None:
     """The law of features, or None if it is not known."""
-    return features.law() if _says_its_law(features) else None
+    return features.law() if isinstance(features, Features) and not _changed(features) else None
 
 
 def law(features: Features, n_instances: int) -> Law:
@@ -151,15 +152,6 @@ def law(features: Features, n_instances: int) -> Law:
     shapes = f"of shapes {tuple(known.chance.shape)}, {tuple(known.density.shape)}"
     require(fits, "law()", shapes, f"chance [{n_instances}, state] and density [{n_instances}, state, {n}]")
     return known
-
-
-def has_law(features: Features) -> bool:
-    """Is the law of what is sampled known?"""
-    return _says_its_law(features) and features.law() is not None
-
-
-def _says_its_law(features: Features) -> bool:
-    return isinstance(features, Features) and not _changed(features)
 
 
 def _changed(features: Features) -> bool:

@@ -203,7 +203,7 @@ class PopulationLoss:
     def _read_once(self, model: ToyModel) -> tuple[Callable, tuple[Tensor, Tensor, Tensor]]:
         """The exact loss of this class, and copies of law_and_importance: the same at every call."""
         data = self.features, self.importance
-        kind = type(model), model.unaltered, model.n_features, model.n_instances, model.b.device
+        kind = type(model), model.unaltered, model.n_features, model.n_instances, model.encoder.device
         features, importance, read = self._read_for
         if features is not data[0] or importance is not data[1] or read != kind:
             exact = exact_loss(model, self.features)

@@ -35,7 +35,7 @@ from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from toymodels.checks import count, finite_weights, importance_tensor, require
-from toymodels.data import UNIFORM, Features, Values, has_law, law
+from toymodels.data import UNIFORM, Features, Values, law, law_or_none
 from toymodels.engine import mixture, series
 from toymodels.engine.kernel import Kernel
 from toymodels.models import LinearModel, ReLUModel, ToyModel
@@ -63,19 +63,8 @@ def population_loss(
     disagree.
     """
     finite_weights(model)
-    return unchecked_population_loss(model, features, importance, count("terms", terms), compiled)
-
-
-def unchecked_population_loss(
-    model: ToyModel,
-    features: Features,
-    importance: Shaped[Tensor, "*rows feature"],
-    terms: int = TERMS,
-    compiled: bool | None = None,
-) -> Float64[Tensor, " instance"]:
-    """population_loss that passes NaN weights through as NaN losses (a diverged training run)."""
     exact = exact_loss(model, features)
-    return exact(model, *law_and_importance(model, features, importance), terms, compiled)
+    return exact(model, *law_and_importance(model, features, importance), count("terms", terms), compiled)
 
 
 def law_and_importance(
@@ -107,7 +96,8 @@ def exact_loss(model: ToyModel, features: Features) -> Callable:
 
 def has_exact_loss(model: ToyModel, features: Features) -> bool:
     """Does population_loss know this class of models, and the law of these features?"""
-    return has_law(features) and _derived_for(EXACT_LOSSES, model, features.law().values) is not None
+    known = law_or_none(features)
+    return known is not None and _derived_for(EXACT_LOSSES, model, known.values) is not None
 
 
 def _named(values: Values | None) -> str:

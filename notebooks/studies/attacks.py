@@ -19,8 +19,9 @@ from torch import Tensor
 from toymodels import streams
 from toymodels.checks import importance_tensor, require
 from toymodels.data import Features, SparseFeatures
+from toymodels.losses import PopulationLoss
 from toymodels.models import LINEARLY_TIED, ReLUModel, ToyModel
-from toymodels.population import TERMS, population_loss, unchecked_population_loss
+from toymodels.population import TERMS, population_loss
 
 FRACTION = 0.1  # attack norm over mean input norm (paper, section 6)
 BLOCK = 2048  # examples handled together: their working space stays in the cache
@@ -89,7 +90,7 @@ def attacked_loss(
     shifted.W = model.W.repeat(number, 1, 1)
     shifted.b = (model.b.unsqueeze(1) + shift).transpose(0, 1).flatten(0, 1)  # attack by attack, as W
     weights = importance_tensor(importance, model.n_features, k, model.W).repeat(number, 1)
-    loss = unchecked_population_loss(shifted, features.for_instances(k).repeat(number), weights, terms)
+    loss = PopulationLoss(features.for_instances(k).repeat(number), weights, terms)(shifted)
     return loss.view(number, k).T
 
 

@@ -11,23 +11,11 @@ import math
 import numpy as np
 
 from toymodels.engine.compiled import ONE, ZERO, allocating, inner
-from toymodels.engine.hidden import LANES, ROWS, add_products, draw
+from toymodels.engine.hidden import LANES, ROWS, add_products, draw, multiply
 
 END = np.uint64(ROWS)
 RELU, TOPK, BATCHTOPK, JUMPRELU = 0, 1, 2, 3
 HALVINGS = 48  # of the interval that holds the threshold of BatchTopK: its ends are 1e-14 apart then
-
-
-@inner
-def _multiply(W, x, bias, out):
-    """out = W x + bias."""
-    for a in range(ZERO, np.uint64(W.shape[0])):
-        for r in range(ZERO, END):
-            out[a, r] = bias[a]
-        for i in range(ZERO, np.uint64(W.shape[1])):
-            w = W[a, i]
-            for r in range(ZERO, END):
-                out[a, r] += w * x[i, r]
 
 
 @inner
@@ -158,7 +146,7 @@ def _common_threshold(h, weight, E, shift, per_row):
     K = len(shift)
     values = np.empty((len(h), K, ROWS))
     for block in range(len(h)):
-        _multiply(E, h[block], shift, values[block])
+        multiply(E, h[block], shift, values[block])
     low, high, lanes = 0.0, 0.0, np.empty(16)
     for block in range(len(h)):
         for k in range(K):
@@ -223,17 +211,17 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
     (pre, z, gate, slope), (out, d_z, cut), (by_E, by_D) = rows, others, matrices
     (by_out, squares), (by_pre, by_z, by_gate, by_threshold) = of_inputs, of_latents
     for block in range(len(h)):
-        _multiply(E, h[block], shift, pre)
+        multiply(E, h[block], shift, pre)
         if activation == TOPK:
             _next_largest(pre, k, cut, slope)
         _switch(pre, threshold, cut, z, gate)
         if activation == JUMPRELU:
             _ramp(pre, threshold, width, z, gate, slope, smooth)
             _add_weighted(gate, weight[block], by_gate)
-        _multiply(D, z, d, out)
+        multiply(D, z, d, out)
         _errors(out, h[block], weight[block], squares)
         _add_weighted(z, weight[block], by_z)
-        _multiply(DT, out, nothing, d_z)
+        multiply(DT, out, nothing, d_z)
         if activation == JUMPRELU:
             _back_through_ramp(d_z, pre, gate, slope, weight[block], threshold, toll, smooth, by_threshold)
         else:
@@ -291,5 +279,5 @@ def fresh_losses(
         for block in range(len(h)):
             first = np.uint64((start + block * ROWS) * n)
             draw(x, seeds[at], first, density[at], signed)
-            _multiply(W[at], x, nothing, h[block])
+            multiply(W[at], x, nothing, h[block])
         loss[i] = on_rows(theta[i], gradient[i], h, weight, K, activation, k, penalty[at], width, False)

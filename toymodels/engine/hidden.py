@@ -29,7 +29,7 @@ def draw(x, seed, first, density, signed):
 
 
 @inner
-def _multiply(W, x, bias, out):
+def multiply(W, x, bias, out):
     """out = W x + bias, four terms at a time."""
     high, low = np.uint64(W.shape[0]), np.uint64(W.shape[1])
     fours = low - low % FOUR
@@ -121,11 +121,11 @@ def _space(hidden, n):
 def _block(x, weight, W1, c, W2, b, importance, absolute, space):
     """Adds loss and gradient of one block of rows to the lanes."""
     _, _, h, out, d_h, nothing, squares, sums_b, sums_c, sums_1, sums_2 = space
-    _multiply(W1, x, c, h)
+    multiply(W1, x, c, h)
     _rectify(h)
-    _multiply(W2, h, b, out)
+    multiply(W2, h, b, out)
     _errors(out, x, weight, importance, absolute, squares, sums_b)
-    _multiply(W2.T, out, nothing, d_h)
+    multiply(W2.T, out, nothing, d_h)
     _through_relu(d_h, h, sums_c)
     add_products(out, h, sums_2)
     add_products(d_h, x, sums_1)
