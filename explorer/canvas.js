@@ -99,6 +99,14 @@ const canvas = (() => {
       plot.rect(-5, -5, 10, 10, theme.good);
       c.restore();
     };
+    plot.ring = (x, y) => { // the same around the tip of an arrow
+      c.save();
+      c.translate(x, y);
+      c.rotate(Math.PI / 4);
+      plot.box(-13, -13, 26, 26, theme.paper, 6);
+      plot.box(-13, -13, 26, 26, theme.good, 3);
+      c.restore();
+    };
     plot.rect = (x, y, w, h, colour) => {
       c.fillStyle = colour;
       c.fillRect(x, y, w, h);
@@ -171,6 +179,9 @@ const canvas = (() => {
   // Pointer: down may answer false, which starts no drag; without it a press is the first move.
   function drag(plot, down, move, up = () => {}) {
     let active = false;
+    if (down) plot.element.addEventListener('touchstart', event => { // off the tips a finger scrolls the page
+      if (down(plot.at(event.changedTouches[0])) !== false) event.preventDefault();
+    }, { passive: false });
     plot.element.addEventListener('pointerdown', event => {
       if (event.button) return;
       active = down ? down(plot.at(event)) !== false : true;

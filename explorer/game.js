@@ -28,11 +28,12 @@ const game = (() => {
     const closeness = clamp(-Math.log10(Math.max(gap, LEVEL)) / 5, 0, 1); // 0 from twice the best loss, 1 at the best
     $('closeness').style.width = `${100 * closeness}%`;
     const praise = gap <= LEVEL ? 'You are level with the lowest loss known.'
+      : plane.here.settled ? 'A valley: no small step leads lower. Try other neighbours.'
       : gap < 0.01 ? 'Within 1 %. Press \u201cDescend\u201d for the last bit.'
       : gap < 0.1 ? 'Close. Try other neighbours for the most important feature, 1.'
       : 'Which arrows should be neighbours?';
     const place = gap <= LEVEL ? '' : `${above(loss, best)} above. `;
-    redraw.fill($('score'), ['Beat ', [short(best, 4), 1], '. You: ', [short(loss, 4), 1], `. ${place}${praise}`]);
+    redraw.fill($('score'), ['Best known ', [short(best, 4), 1], '. You: ', [short(loss, 4), 1], `. ${place}${praise}`]);
   }
   $('beat').onclick = () => state.game === 'on' ? plane.showBest() : begin();
   return { begin, draw };

@@ -12,7 +12,8 @@ const plane = (() => {
   Object.assign(strip, { x0: 0, x1: -2 });
 
   // net: the weights and biases shown; following: they are the best known; target: where they glide to.
-  const here = { net: new Float64Array(15), arrow: 0, hover: -1, following: true, target: null, losses: [] };
+  // settled: the last descent came to a valley, and nothing was moved since.
+  const here = { net: new Float64Array(15), arrow: 0, hover: -1, following: true, target: null, losses: [], settled: false };
   const tip = (x, j) => [x[j], x[state.n + j]];
 
   const pixels = ([x, y]) => [arrows.x(x), arrows.y(y)];
@@ -171,10 +172,11 @@ const plane = (() => {
   function drawPoint(g) { // where the input lands: h = Wx
     const [h1, h2] = inputs.answer().h;
     const x = clamp(g.x(h1), g.left + 8, g.right - 8), y = clamp(g.y(h2), g.top + 8, g.bottom - 8);
-    g.diamond(x, y);
+    const tip = Math.min(...farFrom(x, y)) < 18; // then the arrow's number stays in sight
+    if (tip) g.ring(x, y); else g.diamond(x, y);
     const left = x > g.right - 70;
     const align = left ? 'right' : 'left';
-    g.text('h = Wx', x + (left ? -16 : 16), y, { align, base: 'middle', weight: 650, colour: theme.good });
+    g.text('h = Wx', x + (left ? -20 : 20), y, { align, base: 'middle', weight: 650, colour: theme.good });
   }
   function drawArrows() {
     const g = arrows.fit(), n = state.n, side = g.square();
@@ -269,6 +271,7 @@ const plane = (() => {
   function standing(loss) { // how a loss compares with the lowest known
     if (here.target) return 'On the way to the lowest known.';
     const best = search.best(), where = search.recorded() ? 'known' : `of ${best.starts} starts`;
+    if (play.running) return 'On the way.';
     if (best.busy) return `Looking for lower ones: ${best.starts} starts so far.`;
     if (loss <= best.loss * (1 + 1e-6)) return `The lowest ${where}.`;
     return `${above(loss, best.loss)} above the lowest ${where}, ${short(best.loss, 4)}.`;
@@ -280,6 +283,7 @@ const plane = (() => {
     const start = ['At density ', [short(state.p, 2), 1], ' the best model found keeps '];
     const kept = [[`${lowest.count} of ${n}`, 1], ` features in two dimensions: ${lowest.name}.`];
     const ends = search.recorded() ? [' ', [percent(search.success()), 1], ' of single starts find it.']
+      : play.running ? [' The page follows one model while the density moves.']
       : best.busy ? [' The search goes on.'] : [` It is the lowest of ${best.starts} starts.`];
     redraw.fill($('finding'), [...start, ...kept, ...ends]);
   }
@@ -287,6 +291,7 @@ const plane = (() => {
   // ---- what a person does ----
   function stop() { // whatever moves by itself
     here.target = null;
+    here.settled = false;
     play.stop();
     descend.stop();
   }
@@ -353,6 +358,8 @@ const plane = (() => {
       descend.stop();
     }
     starts.drop();
+    here.losses = [];
+    $('warning-two').textContent = '';
     state.p = clamp(p, 0.01, 1);
     if (here.following) followBest(glide);
     else computeSlice();
@@ -379,6 +386,7 @@ const plane = (() => {
         here.net = x.slice();
         mine.stop = before - after <= 1e-12 || here.losses.length > most;
         if (mine.stop) {
+          here.settled = true;
           keep();
           search.offer(x, after);
           computeSlice();

@@ -1,13 +1,13 @@
 // The guided story: a question, the reader's guess, the answer on the page itself, and the next step.
 const story = (() => {
   const $ = id => document.getElementById(id);
-  // show: what stands on the page while the question is asked; without it the previous step stays.
+  // show: what stands on the page while the question is asked; without it what the previous step ended with.
   const STEPS = [
     {
       preset: 'input', name: 'The model',
-      question: 'A model must pass five features x through two numbers, h = Wx, and get them back: x\u0302 = '
-        + 'ReLU(W\u1d40h + b). Arrow i, a column of W, is the direction in which feature i is written. Feature 1 '
-        + 'alone is on, so h lies on arrow 1. Which outputs light up?',
+      question: 'A network notices things: a cat, a face, a name. Call each a feature. Here five features x must pass '
+        + 'through two numbers, h = Wx, and come back: x\u0302 = ReLU(W\u1d40h + b). Arrow i, a column of W, is the '
+        + 'direction in which feature i is written. Feature 1 alone is on, so h lies on arrow 1. Which outputs light up?',
       guesses: ['only output 1', 'output 1 and its neighbours', 'all five'], right: 0, show: 'input',
       answer: 'Only output 1, nearly. Outputs whose arrows point away receive a negative number, and the ReLU makes '
         + 'it 0. Neighbours receive a small positive one. Their biases b, added at the end, are negative and '
@@ -54,15 +54,16 @@ const story = (() => {
     },
     {
       preset: 'starts', name: 'Many starts',
-      question: 'The pictures show the best of many training runs. At p = 0.2, how many of 100 runs from random '
-        + 'weights find the two pairs?',
-      guesses: ['nearly all', 'about two thirds', 'about one third'], right: 2,
-      answer: 'About one third. The others stop in arrangements that no small step improves. Click a dot to see its '
-        + 'arrows: the lowest losses stand on the left.',
+      question: 'The pictures show the best of many training runs. Training starts from random weights and goes '
+        + 'downhill in the loss, the expected error. At p = 0.2, how many of 100 starts reach the lowest loss, the two '
+        + 'pairs shown?',
+      guesses: ['nearly all', 'about two thirds', 'about one third'], right: 2, show: 'pairs',
+      answer: 'About one third. Another third also forms two pairs, but leaves out a more important feature. The rest '
+        + 'stops in arrangements that no small step improves. Click a dot to see its arrows; low losses stand left.',
     },
     {
-      preset: 'beat', name: 'Beat it',
-      question: 'Can you place five arrows at p = 0.1 better than training does?',
+      preset: 'beat', name: 'Match it',
+      question: 'Can you place five arrows at p = 0.1 so well that no better place is known?',
       guesses: ['let me try'], right: 0,
       answer: 'Drag the tips, or choose an arrow by its number and move it with the arrow keys. The biases follow at '
         + 'their best values. Hint: with importances that differ, it matters who stands next to whom.',
@@ -86,9 +87,9 @@ const story = (() => {
     },
     {
       preset: 'read', name: 'Read it back',
-      question: 'A sparse autoencoder sees only h. It learns five arrows, adds up few of them to write h again, and '
-        + 'pays \u03bb for each unit of length. At \u03bb = 0.3 an arrow lies on each feature. Make the penalty '
-        + 'small. Do the arrows stay?',
+      question: 'To see what a network notices, one would like the features back from h alone. A sparse autoencoder '
+        + 'tries: it learns five arrows, adds up few of them to write h again, and pays \u03bb for each unit of '
+        + 'length. At \u03bb = 0.3 an arrow lies on each feature. Make the penalty small. Do the arrows stay?',
       guesses: ['they stay', 'they turn away'], right: 1, show: 'large',
       answer: 'They turn away. This dictionary has the lowest loss that a search found, lower than that of the true '
         + 'one. So better training would not help: the objective itself prefers it. The slider shows the border.',
@@ -100,9 +101,10 @@ const story = (() => {
   const here = { open: false, step: 0, asking: false, guess: -1 };
   const current = () => STEPS[here.step];
 
-  function ask(step) { // go to a step; the page stays as it was, so that it does not give the answer away
+  function ask(step) { // go to a step; the page shows what it showed before the answer
+    const stays = !here.asking && step === here.step + 1; // the reader comes from the step before
     Object.assign(here, { open: true, step, asking: true, guess: -1 });
-    const { show } = current();
+    const show = current().show ?? (stays ? null : STEPS[step - 1].preset);
     plane.stop();
     if (show) main.show(address.read(BEFORE[show] ?? `preset=${show}`));
     draw();
@@ -140,7 +142,7 @@ const story = (() => {
     const reply = here.guess < 0 || guesses.length < 2 ? ''
       : here.guess === right ? 'Right. ' : `You said: ${guesses[here.guess]}. `;
     redraw.fill($('answer'), here.asking ? [] : [[reply, 1], answer]);
-    $('finding').hidden = here.open && here.asking;
+    $('finding').hidden = here.open; // the answer says it
     $('place').textContent = `${here.step + 1} of ${STEPS.length}`;
     $('back').disabled = here.step === 0;
     $('next').textContent = here.asking ? 'Answer' : last ? 'Explore' : 'Next';

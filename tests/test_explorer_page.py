@@ -669,7 +669,7 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
         settle(page)
         assert page.evaluate("document.activeElement.id") == "next"
         texts.append(page.inner_text("#answer"))
-        assert page.locator("#finding").is_visible()
+        assert not page.locator("#finding").is_visible(), "the answer says it"
         presets.append(re.search(r"#preset=(\w+)", page.get_attribute("a[aria-current]", "href"))[1])
         if presets[-1] == "sweep":
             assert state(page)["moving"]
@@ -677,7 +677,10 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
             page.focus("#next")
         page.wait_for_function("!toymodels.state.moving")
         after = state(page)
-        if presets[-1] not in ("input", "sweep"):
+        if presets[-1] == "starts":
+            assert before["runs"] is None
+            assert after["runs"]["loss"]
+        elif presets[-1] not in ("input", "sweep"):
             assert after["preset"] == presets[-1] or presets[-1] == "beat"
             assert any(after[key] != before[key] for key in ("W", "view", "ground", "penalty"))
         page.keyboard.press("Enter")
@@ -1029,3 +1032,25 @@ def test_two_frames_on_one_page_do_not_disturb_each_other(page, tmp_path):
     first.click("text=5 Pentagon")
     first.click("#next")
     first.wait_for_function("toymodels.state.p === 0.1")
+
+
+def test_a_step_that_is_reached_by_its_link_shows_what_stood_there_before_its_answer(page):
+    go(page, "preset=read")
+    settle(page)
+    page.click("#steps a:nth-child(3)")
+    settle(page)
+    assert state(page)["arrangement"]["name"] == "two at right angles", "the triangle is still to be guessed"
+    assert not page.locator("#strip").is_visible(), "which spells it out"
+
+
+def test_a_change_of_density_forgets_the_way_down(page):
+    go(page, "view=two&p=0.2")
+    settle(page)
+    page.click("#fresh")
+    page.click("#descend")
+    settle(page)
+    assert len(state(page)["losses"]) > 1
+    page.fill("#p2-number", "0.5")
+    page.press("#p2-number", "Enter")
+    settle(page)
+    assert state(page)["losses"] == []
