@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from studies.landscape import EXTENT, Minima
 from toymodels import theory
 from toymodels.branches import Branch
 from toymodels.metrics import Phase
-from toymodels.plots.base import TEXT_WIDTH, array, panel_row
+from toymodels.plots.base import TEXT_WIDTH, array, colour_key, panel_row
 from toymodels.plots.phases import PHASE_COLOURS, diagram_panel, phase_colours, phase_key
 
 PARTNER_COLOURS = {  # by the numbers of diagrams.partners
@@ -96,52 +97,43 @@ def branch_lines(lines: dict[str, tuple[str, Tensor, dict[str, Branch]]], triple
     return figure
 
 
-def minima_dots(ax: Axes, minima: Minima) -> None:
-    """Minima and their mirror images, coloured by phase, as large as their shares of starts."""
-    for W, phase, share in zip(minima.W[:, 0], minima.phase, minima.share, strict=True):
-        style = {"color": PHASE_COLOURS[Phase(int(phase))], "edgecolor": "white", "lw": 0.8, "zorder": 3}
-        for w1, w2 in (W.tolist(), (-W).tolist()):
-            ax.scatter(w1, w2, s=15 + 60 * share.item(), **style)
-    ax.set(aspect="equal", xlabel="$w_1$")
-
-
-def starts_and_landscapes(
+def start_signs(
     densities: Tensor,
     importances: Tensor,
-    shares: Sequence[Tensor],
-    landscapes: dict[float, tuple[Tensor, Minima]],
-    middle: float,
+    shares: dict[str, Tensor],
+    loss: Tensor,
+    minima: Minima,
     basins: Tensor,
+    at: str,
 ) -> Figure:
-    """Shares of starts [density, importance] above landscapes of the loss over both weights, by density.
+    """How the signs of a start decide where it ends: one setting over both weights, then a map for each kind of start.
 
-    shares: of all starts those in the lowest minimum and in its largest rival; of those with equal signs, and of those
-    with opposite ones, those in the lowest. landscapes: loss [w2, w1] and its minima, see landscape.landscape; contours
-    of its logarithm, dark is high. basins [w2, w1]: the minimum that training from there reaches at the density
-    `middle`, one of these, in the colour of its phase; grey for none (-1).
+    loss [w2, w1], minima: see landscape.landscape; contours of its logarithm, light is low. basins [w2, w1]: the
+    minimum that training from there reaches, in the colour of its phase; grey for none (-1). at: the setting, in words.
+    shares: by title, of starts that find the lowest minimum [density, importance].
     """
-    figure = plt.figure(figsize=(TEXT_WIDTH, 3.9), layout="constrained")
-    upper, lower = figure.subfigures(2, height_ratios=[2.15, 1.75])
-    axes = upper.subplots(1, 4, sharey=True)
-    titles = "in the lowest", "in its largest rival", "equal signs:\nin the lowest", "opposite signs:\nin the lowest"
-    for ax, title, share in zip(axes, titles, shares, strict=True):
+    figure = plt.figure(figsize=(TEXT_WIDTH, 2.1), layout="constrained")
+    planes, maps = figure.subfigures(1, 2, width_ratios=[3.2, 3.3])
+    ground, ends = planes.subplots(1, 2, sharey=True)
+    w = np.linspace(-EXTENT, EXTENT, len(loss))
+    ground.contourf(w, w, (loss / loss.min()).log(), 14, cmap="Greys")
+    colours = np.where(array(basins)[..., None] >= 0, phase_colours(minima.phase[basins]), 0.85)
+    ends.imshow(colours, origin="lower", extent=(-EXTENT, EXTENT, -EXTENT, EXTENT), alpha=0.75)
+    for ax, title in ((ground, f"loss at {at}"), (ends, "where each start ends")):
+        for W, phase in zip(minima.W[:, 0], minima.phase, strict=True):
+            both = torch.stack([W, -W]).T  # a minimum and its mirror image
+            ax.scatter(*both, s=32, color=PHASE_COLOURS[Phase(int(phase))], edgecolor="black", lw=0.8, zorder=3)
+        ax.set(title=title, xlabel="$w_1$", aspect="equal", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    ground.set_ylabel("$w_2$")
+    names = {"both features, opposite signs": Phase.SUPERPOSITION, "second feature dropped": Phase.IGNORED}
+    key = {"loc": "outside lower center", "ncols": 2, "columnspacing": 1, "handlelength": 1}
+    colour_key(planes, {name: PHASE_COLOURS[phase] for name, phase in names.items()}, **key)
+
+    axes = maps.subplots(1, len(shares), sharey=True)
+    for ax, (title, share) in zip(axes, shares.items(), strict=True):
         mesh = diagram_panel(ax, densities, importances, array(share), cmap="cividis", vmin=0, vmax=1)
         theory_lines(ax, color="white")
-        ax.set_title(title, fontsize=8)
-        ax.set_xlabel("density $p$")
+        ax.set(title=title, xlabel="density $p$", xticks=(1, 0.1, 0.01))
     axes[0].set_ylabel("importance $r$")
-    upper.colorbar(mesh, ax=axes.tolist(), label="share of starts", shrink=0.9, aspect=20)
-
-    *axes, last = lower.subplots(1, len(landscapes) + 1, sharey=True)
-    for ax, (p, (loss, minima)) in zip(axes, landscapes.items(), strict=True):
-        w = np.linspace(-EXTENT, EXTENT, len(loss))
-        ax.contourf(w, w, (loss / loss.min()).log(), 14, cmap="Greys")
-        minima_dots(ax, minima)
-        ax.set_title(f"$p = {p:g}$", fontsize=8)
-    minima = landscapes[middle][1]
-    colours = np.where(array(basins)[..., None] >= 0, phase_colours(minima.phase[basins]), 0.85)
-    last.imshow(colours, origin="lower", extent=(-EXTENT, EXTENT, -EXTENT, EXTENT), alpha=0.75)
-    minima_dots(last, minima)
-    last.set_title(f"$p = {middle:g}$: basins", fontsize=8)
-    axes[0].set_ylabel("$w_2$")
+    maps.colorbar(mesh, ax=axes.tolist(), label="share of starts\nthat find the best", aspect=16, ticks=(0, 0.5, 1))
     return figure

@@ -136,7 +136,7 @@ def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.nd
     digons. Factors that are not among benefit are left out.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.9))
-    of_left = ["triangle", "tetrahedron", "pentagon"]
+    of_left = ["triangle", "tetrahedron", "simplex of 5", "pentagon"]
     of_right = ["pentagon", "double simplex, d=10", "crowd of pairs", "16 in 5"]
     for ax, names, place in ((left, of_left, "lower left"), (right, of_right, "upper left")):
         ax.axhline(0, color=COLOURS["digon"], lw=2.5, label="digon")
@@ -167,17 +167,17 @@ def uniform_curve(
         2, 1, figsize=(TEXT_WIDTH, 4.3), height_ratios=[1.25, 3.2], gridspec_kw={"hspace": 0.05}
     )
     best_strip(strip, stairs, shapes)
-    theory = "theory: the factor that saves most (no n, no m)"
-    ax.plot(stairs.density, stairs.level, color="#2f6fb5", lw=1.3, label=theory, zorder=1)
+    ax.plot(stairs.density, stairs.level, color="#2f6fb5", lw=1.3, label="best shape by formula", zorder=1)
     ax.plot(density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes}")
-    ax.plot(*PUBLISHED.T, "x", ms=4, color="#d33a8c", label="published figure", ls="none")
+    ax.plot(*PUBLISHED.T, "x", ms=4, color="#d33a8c", label="the paper's figure", ls="none")
     for marker, (name, points) in zip("Ds", exact.items(), strict=False):
         p, of_optimum = np.reshape(points, (-1, 2)).T
-        ax.plot(p, of_optimum, marker, ms=4, mfc="none", color="#e8761f", label=f"lowest exact loss, {name}", ls="none")
-    for level in (1, 0.5):
+        ax.plot(p, of_optimum, marker, ms=4, mfc="none", color="#e8761f", label=f"lowest loss found, {name}", ls="none")
+    for level, words in ((1, "one dimension each"), (0.5, "full-length pairs")):
         ax.axhline(level, color="0.7", lw=0.6, ls=":", zorder=0)
+        ax.text(0.1, level + 0.006, words, ha="right", va="bottom", size=7, color="0.4")
     short_density_axis(ax)
-    ax.set(ylim=(0, 1.05), ylabel="dimensions per feature $D^* = m/\\|W\\|_F^2$")
+    ax.set(ylim=(0, 1.06), ylabel="dimensions per feature, $D^* = m/\\|W\\|_F^2$")
     ax.legend(loc="lower left")
     return figure
 
