@@ -57,7 +57,7 @@ def nulls(panels: dict[str, dict[str, Tensor]], level: float) -> Figure:
     for ax, (title, groups) in zip(axes, panels.items(), strict=True):
         for place, values in enumerate(map(array, groups.values())):
             n, spread = len(values), place + np.linspace(-0.28, 0.28, len(values))
-            words = f"{np.sum(values < level)}/{n} stand out"
+            words = f"{np.sum(values < level)} of {n}"
             ax.text(place, 1.6, words, ha="center", va="bottom", fontsize=7)
             ax.scatter(spread, values, s=9, c=np.arange(n), cmap="Blues_r", vmax=1.5 * n, edgecolor="none")
             ax.plot([place - 0.32, place + 0.32], [np.median(values)] * 2, color="C1", lw=1.2)
@@ -65,7 +65,7 @@ def nulls(panels: dict[str, dict[str, Tensor]], level: float) -> Figure:
         ax.set(yscale="log", ylim=(7e-4, 1.4), xlim=(-0.6, len(groups) - 0.4))
         ax.tick_params(axis="x", length=0)
         ax.set_xticks(range(len(groups)), list(groups))
-        ax.set_title(title, pad=14)
+        ax.set_title(f"{title}: how many stand out", pad=14)
     axes[0].set_ylabel("p-value of each kept feature")
     dots = {"important": plt.get_cmap("Blues_r")(0.0), "less important": plt.get_cmap("Blues_r")(0.6)}
     handles = [Line2D([], [], color=c, ls="", marker="o", label=f"{name} feature") for name, c in dots.items()]
