@@ -1,6 +1,6 @@
 """One stacked sparse autoencoder against SAELens on the same weights, and the time of a training step of each.
 
-    pip install -r benchmarks/requirements-sae-lens.txt
+    pip install -e . -r benchmarks/requirements-sae-lens.txt
     python benchmarks/sae_lens.py
 
 Same loss to 1e-6 and same latents to 1e-5, for the L1 penalty and for TopK (without SAELens's optional rescaling of

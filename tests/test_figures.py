@@ -120,21 +120,23 @@ def test_lines_of_training_against_attacks_are_per_density():
     assert [text.get_text() for text in axes[2].get_legend().get_texts()] == ["p = 0.1"]
 
 
-def test_landscapes_stand_below_the_shares_of_starts(diagram):
+def test_starts_stand_beside_the_loss_and_their_shares(diagram):
     p, r, _ = diagram
     W = torch.tensor([[[1.0, -1.0]], [[1.0, 0.0]]])
     order = torch.tensor([int(tm.Phase.SUPERPOSITION), int(tm.Phase.IGNORED)])
-    there = landscape.Minima(W, torch.zeros(2, 2), torch.tensor([0.1, 0.2]), order, torch.tensor([0.6, 0.4]))
-    landscapes = {p: (1 + torch.rand(5, 5), there) for p in (0.6, 0.2)}
+    minima = landscape.Minima(W, torch.zeros(2, 2), torch.tensor([0.1, 0.2]), order, torch.tensor([0.6, 0.4]))
     which = torch.tensor([[0, 1], [1, -1]])
-    figure = diagrams_figures.starts_and_landscapes(p, r, [torch.rand(4, 3)] * 4, landscapes, 0.2, which)
-    panels = [ax for ax in figure.axes if ax.get_title().startswith("$p")]
-    assert [ax.get_title() for ax in panels] == ["$p = 0.6$", "$p = 0.2$", "$p = 0.2$: basins"]
-    image = np.asarray(panels[2].images[0].get_array())[..., :3]
+    shares = {f"{name} signs": torch.rand(4, 3) for name in ("equal", "opposite")}
+    figure = diagrams_figures.start_signs(p, r, shares, 1 + torch.rand(5, 5), minima, which, "$p = 0.2$")
+    ground, ends, equal, opposite = figure.axes[:4]
+    assert [ax.get_title() for ax in (ground, ends)] == ["loss at $p = 0.2$", "where each start ends"]
+    assert [ax.get_title() for ax in (equal, opposite)] == list(shares)
+    image = np.asarray(ends.images[0].get_array())[..., :3]
     np.testing.assert_allclose(image[0, 0], phases.phase_colours(order[:1])[0])
     np.testing.assert_allclose(image[1, 1], 0.85)
-    dots = [[c for c in ax.collections if isinstance(c, PathCollection)] for ax in panels]
-    assert [len(some) for some in dots] == [4, 4, 4]  # two minima and their mirror images
+    dots = [sum(len(c.get_offsets()) for c in ax.collections if isinstance(c, PathCollection)) for ax in (ground, ends)]
+    assert dots == [4, 4]  # two minima and their mirror images
+    np.testing.assert_allclose(np.asarray(equal.collections[0].get_array()), shares["equal signs"].T.numpy())
 
 
 def test_arrangements_show_every_angle_and_the_interval_of_every_share():

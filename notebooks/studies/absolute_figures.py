@@ -34,36 +34,42 @@ def model_and_graph(W1: NDArray, W2: NDArray, motif: absolute.Motif | None = Non
     return figure
 
 
-def stacks(densities: Sequence[float], W1: NDArray, W2: NDArray, ratios: Sequence[float]) -> Figure:
-    """Stack plots of abs(W1) [density, hidden, feature], neurons by what they stand for, each with its loss ratio.
+def stacks(densities: Sequence[float], W1: NDArray, W2: NDArray, ratios: Sequence[float], top: float = 5.5) -> Figure:
+    """Weights in, abs(W1) [density, hidden, feature], as a bar for each neuron, and the loss ratio of each density.
 
-    Colour of a feature: how much it shares neurons with others. Behind a neuron: the darker, the more polysemantic.
+    Black: the weight of the neuron's main feature, that of its largest share; blue: the sum of all others. The largest
+    weight of a neuron is 1, and neurons stand by main feature. A bar above `top` is cut, its height written there.
     """
-    figure, panels = plt.subplots(len(densities), 1, figsize=(TEXT_WIDTH, 0.88 * len(densities)), squeeze=False)
+    size = TEXT_WIDTH, 0.5 + 1.0 * len(densities)
+    figure, panels = plt.subplots(len(densities), 1, figsize=size, squeeze=False, sharex=True, sharey=True)
     for panel, p, one, other, ratio in zip(panels[:, 0], densities, *absolute.rescaled(W1, W2), ratios, strict=True):
-        part = absolute.shares(one, other)
-        sharing = (part * (1 - part)).sum(0) / np.maximum(part.sum(0), 1e-9)
-        colors = [SHARING(float(min(1.0, 1.5 * s))) for s in sharing]
-        order = np.argsort(part.argmax(1), kind="stable")
-        stack(panel, one[order], colors, (absolute.participation(one[order]) - 1.0) / 2.0, absolute=True)
-        panel.set_ylabel(f"$p = {p:g}$")
-        panel.set_title(f"loss over the monosemantic model's: {ratio:.3f}", loc="right", pad=2)
-    panels[-1, 0].set_xlabel("neurons, by the feature that each mostly stands for")
+        main, neurons = absolute.shares(one, other).argmax(1), np.arange(len(one))
+        order = np.argsort(main, kind="stable")
+        own, total = np.abs(one)[neurons, main][order], np.abs(one).sum(1)[order]
+        panel.bar(neurons, own, 0.8, color=SHARING(0.0), label="its main feature")
+        panel.bar(neurons, total - own, 0.8, own, color=SHARING(1.0), label="all other features")
+        for neuron in np.nonzero(total > top)[0]:
+            panel.text(neuron, top, f"{total[neuron]:.1f}", ha="center", va="bottom", fontsize=6)
+        panel.set_title(f"$p = {p:g}$: loss {ratio:.3f} of the best network that does not share", loc="left")
+        panel.set(ylim=(0, top), xlim=(-0.6, len(main) - 0.4), xticks=[])
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    figure.supylabel("weights in, $|w|$", fontsize="medium")
+    panel.set_xlabel(f"{len(main)} neurons, ordered by their main feature")
     return figure
 
 
 def ratios(
-    carried: Mapping[str, Mapping[float, tuple[float, float]]], random: Mapping[str, Mapping[float, float]]
+    carried: Mapping[str, Mapping[float, tuple[float, float]]], others: Mapping[str, Mapping[float, float]]
 ) -> Figure:
     """Loss over the monosemantic model's by density, a line for each name: of models carried along the density, with
-    standard errors (often smaller than the point), and of random starts."""
+    standard errors (often smaller than the point), and of models that were not carried."""
     figure, panel = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.5))
     for (name, found), color in zip(carried.items(), ("#5e3c99", "#e08214"), strict=False):
         panel.errorbar(list(found), *zip(*found.values(), strict=True), fmt="o-", ms=3.5, color=color, label=name)
-    for name, ratio in random.items():
-        panel.plot(list(ratio), list(ratio.values()), "x:", color="grey", label=name)
+    for (name, ratio), look in zip(others.items(), ("x:", "s:"), strict=False):
+        panel.plot(list(ratio), list(ratio.values()), look, color="grey", ms=4, label=name)
     panel.axhline(1.0, color="black", lw=0.8)
-    panel.set_ylim(bottom=0.04)  # leaves room for the legend
+    panel.set_ylim(bottom=0.03)  # leaves room for the legend
     panel.set(yscale="log", ylabel="loss over the monosemantic model's")
     ticks = [0.05, 0.1, 0.2, 0.5, 1.0]
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -5,6 +5,7 @@ W [hidden, feature] are the weights of one tied model. A code is a set of neuron
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -13,7 +14,9 @@ from torch import Tensor
 
 import toymodels as tm
 from studies.neurons import MEASURE, Array, loss_of
+from toymodels import minima, streams
 from toymodels.branches import Setting
+from toymodels.data import Features
 
 PAPER_CODES = {  # the neurons of each feature in the paper's six regimes of ten features in five neurons, and triples
     "5": [(k,) for k in range(5)],
@@ -87,6 +90,62 @@ def lowest_of_each(model: tm.ReLUHiddenModel, keep: int) -> list[int]:
         first.setdefault(name, start)
     others = [start for start in range(model.n_instances) if start not in first.values()]
     return sorted([*first.values(), *others][:keep])
+
+
+def kicked(model: tm.ReLUHiddenModel, kicks: int, generator: torch.Generator) -> tm.ReLUHiddenModel:
+    """So many copies of each model, in each of which the weights of one random feature are drawn afresh."""
+    many = tm.stack_models([model] * kicks)
+    many.kick(streams.instance_seeds(generator, many.n_instances))
+    return many
+
+
+def exchanged(model: tm.ReLUHiddenModel) -> tm.ReLUHiddenModel:
+    """A copy of each model for every pair of features, which swap their weights."""
+    pairs = list(combinations(range(model.n_features), 2))
+    many = [model.select(slice(None)) for _ in pairs]
+    for one, (i, j) in zip(many, pairs, strict=True):
+        one.W.data[:, :, [i, j]] = one.W.data[:, :, [j, i]]
+    return tm.stack_models(many)
+
+
+@dataclass(frozen=True)
+class Hopping:
+    """Basin hopping at all densities of the features at once: instance = candidate * densities + density.
+
+    kicks: of each model in a round. most: iterations of L-BFGS, at most.
+    """
+
+    features: Features
+    importance: Tensor
+    generator: torch.Generator
+    kicks: int = 25
+    most: int = 1000
+
+    def lowest(
+        self, model: tm.ReLUHiddenModel, keep: int, rows: int, iterations: int, tolerance: float = 1e-6
+    ) -> tm.ReLUHiddenModel:
+        """The lowest models of each density, minimised on so many rows and judged on sixteen times as many others."""
+        tm.minimise(model, self.features, self.importance, min(iterations, self.most), tolerance, rows=rows)
+        judged = torch.from_numpy(loss_of(model, self.features, self.importance, 16 * rows))
+        return minima.lowest(model, judged.view(-1, self.features.n_instances), keep, same=1e-4)[0]
+
+    def of_neighbours(self, model: tm.ReLUHiddenModel) -> tm.ReLUHiddenModel:
+        """The models of the second density to the left, the first, and the two to the right, for each density."""
+        densities = self.features.n_instances
+        number, here = torch.arange(model.n_instances).view(-1, densities), torch.arange(densities)
+        shifted = [(here + k).clamp(0, densities - 1) for k in (-2, -1, 1, 2)]
+        return tm.stack_models([model.select(number[:, place].flatten()) for place in shifted])
+
+    def search(self, candidates: tm.ReLUHiddenModel, rounds: int) -> tm.ReLUHiddenModel:
+        """The three lowest models of each density after so many rounds of kicks, exchanges and neighbours."""
+        densities = self.features.n_instances
+        pool = self.lowest(tm.stack_models([candidates, self.of_neighbours(candidates)]), 6, 4096, 150)
+        for _ in range(rounds):  # moves race on few rows, and the lowest of them join the pool
+            two, three = (pool.select(slice(0, k * densities)) for k in (2, 3))
+            moved = tm.stack_models([kicked(three, self.kicks, self.generator), exchanged(two)])
+            moved = self.lowest(moved, 8, 1024, 60)
+            pool = self.lowest(tm.stack_models([pool, moved, self.of_neighbours(two)]), 6, 4096, 250)
+        return self.lowest(pool, 3, 1 << 13, 200)
 
 
 def crossing_on_other_rows(

@@ -16,8 +16,7 @@ from toymodels.data import Features
 from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.minima import minimise
 from toymodels.models import ToyModel
-from toymodels.population import TERMS
-from toymodels.training import train
+from toymodels.training import restarts
 
 BIG_BATCH = 500  # examples a step above which a training counts as long: see all_outcomes
 
@@ -30,8 +29,6 @@ def outcomes(
     starts: int,
     seed: int,
     steps: int,
-    batch: int | None = None,
-    init_scale: float = 1.0,
     **settings: object,
 ) -> dict[str, np.ndarray]:
     """Where `starts` random starts of each task end, as work for chunks.run: arrays [start, task, ...].
@@ -41,23 +38,20 @@ def outcomes(
     A diverged start has NaN. The same seed gives the same initial weights whatever the other settings are.
     Raises ValueError as train, SampledLoss and minimise do.
     """
-    many, weights = features.repeat(starts), torch.as_tensor(importance)
-    weights = weights.repeat(starts, 1) if weights.ndim == 2 else weights
-    seeds = streams.instance_seeds(torch.Generator().manual_seed(seed), starts * features.n_instances)
-    models = kind(features.n_features, n_hidden, len(seeds), generator=seeds, init_scale=init_scale)
-    W0 = models.W.detach().clone()
-    exact = PopulationLoss(many, weights, 16)
-    objective = exact if batch is None else SampledLoss(many, weights, batch, generator=seeds)
-    train(models, objective, steps, **settings)
-    with torch.no_grad():
-        loss = PopulationLoss(many, weights, TERMS)(models)
-    W, b = models.W.detach(), models.b.detach()
+    g = torch.Generator().manual_seed(seed)
+    runs = restarts(kind, features, importance, n_hidden, starts, g, steps, terms=16, snapshots=[0], **settings)
+    W, b = runs.models.W.detach(), runs.models.b.detach()
     finite = W.isfinite().all(-1).all(-1) & b.isfinite().all(-1)
     there = kind.from_weights(W.where(finite[:, None, None], 0.0), b.where(finite[:, None], 0.0))
-    settled = minimise(there, many, weights, iterations=200, tolerance=1e-6, terms=16)
-    arrays = {"loss": loss, "settled": settled.where(finite, torch.nan), "W": W, "b": b, "W0": W0}
-    shape = starts, features.n_instances
-    return {name: a.detach().view(*shape, *a.shape[1:]).numpy() for name, a in arrays.items()}
+    settled = minimise(there, features, importance, iterations=200, tolerance=1e-6, terms=16)
+    arrays = {
+        "loss": runs.loss.flatten(),
+        "settled": settled.where(finite, torch.nan),
+        "W": W,
+        "b": b,
+        "W0": runs.history.W[0],
+    }
+    return {name: a.reshape(*runs.loss.shape, *a.shape[1:]).numpy() for name, a in arrays.items()}
 
 
 def all_outcomes(

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from studies import tables
 from studies.intervals import Share, share
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, panel_row
 
@@ -39,21 +40,17 @@ def difference_maps(
     """
     titles = list(titles)
     figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 3.4), **SHARED)
-    for row, (label, tables) in zip(axes, rows.items(), strict=True):
-        for ax, shares in zip(row, tables, strict=True):
+    for row, (label, panels) in zip(axes, rows.items(), strict=True):
+        for ax, shares in zip(row, panels, strict=True):
             table = np.array(shares)
             table[:, 1:] -= table[:, :1]
             colours = np.concatenate([0 * table[:, :1], table[:, 1:]], 1)
-            image = ax.imshow(colours, cmap=SIGNED, vmin=-1, vmax=1, aspect="auto", origin="lower", rasterized=True)
-            for place in np.ndindex(*table.shape):
-                value = round(100 * table[place])
-                text = f"{value}" if place[1] == 0 else f"{value:+d}" if value else "0"
-                dark = "white" if abs(colours[place]) > 0.55 else "black"
-                ax.text(*place[::-1], text, ha="center", va="center", fontsize=7, color=dark)
+            texts = [
+                [f"{first:.0f}", *(f"{x:+.0f}" if round(x) else "0" for x in rest)] for first, *rest in 100 * table
+            ]
+            look = {"cmap": SIGNED, "vmin": -1, "vmax": 1, "origin": "lower"}
+            image = tables.table(ax, colours, texts, rates, [_batch_name(batch) for batch in batches], **look)
             ax.axvline(0.5, color="black", lw=0.8)
-            ax.set_xticks(range(len(batches)), [_batch_name(batch) for batch in batches])
-            ax.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-            ax.tick_params(length=0)
         row[0].set_ylabel(f"{label}\nlearning rate")
     outer_labels(axes, titles, "batch size")
     bar = figure.colorbar(image, ax=axes, label="batch minus exact (∞), in points", shrink=0.7)

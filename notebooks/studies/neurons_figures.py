@@ -20,24 +20,20 @@ def feature_color(feature: int) -> tuple:
     return FEATURE_COLORS[min(feature, 9)]
 
 
-def stack(
-    axes: Axes, W: NDArray, colors: list | None = None, shade: NDArray | None = None, absolute: bool = False
-) -> None:
+def stack(axes: Axes, W: NDArray, shade: NDArray | None = None) -> None:
     """Stack plot: a column for each neuron of W [hidden, feature], a rectangle for each weight, negative ones below 0.
 
-    colors [feature]: one each by default. shade [hidden]: 0 (white) to 1 behind the neuron. absolute: abs(w) upwards.
+    shade [hidden]: 0 (white) to 1 behind the neuron.
     """
     hidden, features = W.shape
-    colors = [feature_color(i) for i in range(features)] if colors is None else colors
     shade = polysemantic(W) if shade is None else shade
     for a in range(hidden):
         axes.axvspan(a - 0.5, a + 0.5, color=str(1.0 - 0.16 * np.clip(shade[a], 0.0, 1.0)), lw=0, zorder=0)
     up, down = np.zeros(hidden), np.zeros(hidden)
-    for i in np.argsort(-np.abs(W).max(0), kind="stable") if absolute else range(features):
-        w = np.abs(W[:, i]) if absolute else W[:, i]
+    for i in range(features):
+        w = W[:, i]
         base = np.where(w >= 0.0, up, down)
-        edge = "white" if hidden < 20 else "none"
-        axes.bar(range(hidden), w, 0.78, base, color=colors[i], edgecolor=edge, linewidth=0.3, zorder=2)
+        axes.bar(range(hidden), w, 0.78, base, color=feature_color(i), edgecolor="white", linewidth=0.3, zorder=2)
         up, down = up + np.maximum(w, 0.0), down + np.minimum(w, 0.0)
     axes.axhline(0.0, color="black", lw=0.6, zorder=3)
     axes.set_xlim(-0.5, hidden - 0.5)
