@@ -157,8 +157,11 @@ def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_l
     axes = absolute_figures.stacks(
         list(ratios), np.stack([W1] * 2), np.stack([W2] * 2), [one for one, _ in ratios.values()]
     ).axes
-    assert [ax.get_ylabel() for ax in axes] == ["$p = 0.1$", "$p = 0.01$"]
-    assert [ax.get_title(loc="right")[-5:] for ax in axes] == ["0.500", "0.250"]
+    assert axes[-1].get_xlabel() == "4 neurons, ordered by their main feature"
+    assert [ax.get_title(loc="left").split(" of ")[0] for ax in axes] == [
+        "$p = 0.1$: loss 0.500",
+        "$p = 0.01$: loss 0.250",
+    ]
     (ax,) = absolute_figures.ratios({"carried": ratios}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"carried", "random"}
     assert ax.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.25]

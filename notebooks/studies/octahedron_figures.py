@@ -20,12 +20,14 @@ def feature_paths(ax: Axes3D, W: Tensor) -> None:
     """Paths of the columns of W [record, 3, 6] in space, two sets in two colours, ending in dots."""
     for path, colour in zip(array(W).transpose(2, 1, 0), SET_COLOURS, strict=True):
         end = path[:, -1:]
-        ax.plot(*path, color=colour, lw=1.0)
-        ax.plot(*np.hstack([0 * end, end]), color=colour, lw=0.5, ls=":")
-        ax.plot(*end, "o", color=colour, ms=4)
-    for axis in "xyz":
-        ax.set(**{f"{axis}lim": (-1.1, 1.1), f"{axis}ticks": [-1, 0, 1], f"{axis}ticklabels": []})
-    ax.set_box_aspect((1, 1, 1), zoom=1.6)
+        ax.plot(*path, color=colour, lw=1.3)
+        ax.plot(*np.hstack([0 * end, end]), color=colour, lw=0.6, ls=":")
+        ax.plot(*end, "o", color=colour, ms=5)
+    for axis in np.eye(3):  # the three hidden dimensions, from -1 to 1
+        ax.plot(*np.outer(axis, [-1, 1]), color="0.75", lw=0.6, zorder=0)
+    ax.set_axis_off()
+    ax.set(**{f"{axis}lim": (-0.8, 0.8) for axis in "xyz"})
+    ax.set_box_aspect((1, 1, 1), zoom=1.3)
     ax.view_init(elev=22, azim=35)
 
 
@@ -40,7 +42,7 @@ def regimes_and_paths(
     A, B and C have ended; D is up to the last record.
     """
     rows, solid = [["log", "log", "linear", "linear"], [*"ABCD"]], {tuple("ABCD"): {"projection": "3d"}}
-    figure, axes = plt.subplot_mosaic(rows, figsize=(TEXT_WIDTH, 3.6), height_ratios=[1.1, 1], per_subplot_kw=solid)
+    figure, axes = plt.subplot_mosaic(rows, figsize=(TEXT_WIDTH, 3.7), height_ratios=[1.05, 1], per_subplot_kw=solid)
     passed = [int(first_below(loss[:, [picked]], value)) for value in ended]
     edges = np.array([2.0, *step[passed].tolist(), step[-1].item()])
     early = np.append(edges[:-1], 0.6 * edges[-1])
@@ -56,12 +58,14 @@ def regimes_and_paths(
         for edge in edges[1:-1]:
             ax.axvline(edge, color="0.5", lw=0.6, ls="--")
         for letter, x in zip(letters, middles[label][-len(letters) :], strict=True):
-            ax.text(x, 0.99, letter, transform=ax.get_xaxis_transform(), ha="center", va="top", weight="bold")
+            ax.text(x, 1.01, letter, transform=ax.get_xaxis_transform(), ha="center", va="bottom", weight="bold")
         ax.set(yscale="log", ylim=(0.08, 2.3), xlabel="step")
     axes["linear"].set_yticklabels([])
+    for value in levels:
+        axes["linear"].text(1.01, value, f"{value:.3f}", transform=axes["linear"].get_yaxis_transform(), va="center")
     for letter, end in zip("ABCD", edges[1:], strict=True):
         feature_paths(axes[letter], W[: int((step <= end).sum()), picked])
-        axes[letter].set_title(f"end of {letter}", y=1.02)
+        axes[letter].set_title(f"end of {letter}", y=1.0)
     return figure
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -33,8 +33,8 @@ def density_axis(ax: Axes, densest: float, sparsest: float) -> None:
     ax.set_xlabel("density $p = 1 - S$")
 
 
-def colour_key(owner: Figure | Axes, colours: Mapping[str, object], **place: object) -> Legend:
+def colour_key(owner: FigureBase | Axes, colours: Mapping[str, object], **place: object) -> Legend:
     """Legend of patches, name -> colour; of a figure below its panels, of Axes where matplotlib finds room for it."""
     handles = [Patch(facecolor=colour, edgecolor="0.5", lw=0.5, label=name) for name, colour in colours.items()]
-    below = {"loc": "outside lower center", "ncols": len(handles)} if isinstance(owner, Figure) else {}
+    below = {"loc": "outside lower center", "ncols": len(handles)} if isinstance(owner, FigureBase) else {}
     return owner.legend(handles=handles, **below | place)
