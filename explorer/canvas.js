@@ -91,20 +91,12 @@ const canvas = (() => {
         c.stroke();
       }
     };
-    plot.diamond = (x, y) => { // where an input lands in the plane
+    plot.diamond = (x, y, around = false) => { // where an input lands in the plane; around: it frames what is there
       c.save();
       c.translate(x, y);
       c.rotate(Math.PI / 4);
-      plot.rect(-7, -7, 14, 14, theme.paper);
-      plot.rect(-5, -5, 10, 10, theme.good);
-      c.restore();
-    };
-    plot.ring = (x, y) => { // the same around the tip of an arrow
-      c.save();
-      c.translate(x, y);
-      c.rotate(Math.PI / 4);
-      plot.box(-13, -13, 26, 26, theme.paper, 6);
-      plot.box(-13, -13, 26, 26, theme.good, 3);
+      if (around) for (const [colour, width] of [[theme.paper, 6], [theme.good, 3]]) plot.box(-13, -13, 26, 26, colour, width);
+      else for (const [colour, half] of [[theme.paper, 7], [theme.good, 5]]) plot.rect(-half, -half, 2 * half, 2 * half, colour);
       c.restore();
     };
     plot.rect = (x, y, w, h, colour) => {
@@ -179,9 +171,6 @@ const canvas = (() => {
   // Pointer: down may answer false, which starts no drag; without it a press is the first move.
   function drag(plot, down, move, up = () => {}) {
     let active = false;
-    if (down) plot.element.addEventListener('touchstart', event => { // off the tips a finger scrolls the page
-      if (down(plot.at(event.changedTouches[0])) !== false) event.preventDefault();
-    }, { passive: false });
     plot.element.addEventListener('pointerdown', event => {
       if (event.button) return;
       active = down ? down(plot.at(event)) !== false : true;
@@ -191,6 +180,9 @@ const canvas = (() => {
       event.preventDefault();
       if (!down) move(plot.at(event));
     });
+    plot.element.addEventListener('touchstart', event => { // after pointerdown: without a drag a finger scrolls the page
+      if (active) event.preventDefault();
+    }, { passive: false });
     plot.element.addEventListener('pointermove', event => {
       if (active) move(plot.at(event));
     });

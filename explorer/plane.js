@@ -172,8 +172,7 @@ const plane = (() => {
   function drawPoint(g) { // where the input lands: h = Wx
     const [h1, h2] = inputs.answer().h;
     const x = clamp(g.x(h1), g.left + 8, g.right - 8), y = clamp(g.y(h2), g.top + 8, g.bottom - 8);
-    const tip = Math.min(...farFrom(x, y)) < 18; // then the arrow's number stays in sight
-    if (tip) g.ring(x, y); else g.diamond(x, y);
+    g.diamond(x, y, Math.min(...farFrom(x, y)) < 18); // around a tip, so that its number stays in sight
     const left = x > g.right - 70;
     const align = left ? 'right' : 'left';
     g.text('h = Wx', x + (left ? -20 : 20), y, { align, base: 'middle', weight: 650, colour: theme.good });
@@ -358,7 +357,7 @@ const plane = (() => {
       descend.stop();
     }
     starts.drop();
-    here.losses = [];
+    Object.assign(here, { losses: [], settled: false });
     $('warning-two').textContent = '';
     state.p = clamp(p, 0.01, 1);
     if (here.following) followBest(glide);

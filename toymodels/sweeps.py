@@ -71,7 +71,7 @@ class PhaseDiagram:
 
     parameters: every parameter [D, R, ...] of the start of lowest loss, by its name (W and b also as such), and its
     loss [D, R]. phase [D, R]: Phase of the extra feature as int. share [D, R]: fraction of the starts within WITHIN of
-    the lowest loss. With keep="all" also restart_losses [restart, D, R], restart_parameters (W also as restart_W) of
+    the lowest loss. With keep="all" also restart_losses [restart, D, R], restart_parameters (restart_W, restart_b) of
     every start, and converged [restart, D, R]: the start stopped by itself (None after training on batches: unknown).
     settings: what was asked for.
     """
@@ -101,6 +101,11 @@ class PhaseDiagram:
     def restart_W(self) -> Tensor | None:
         """W [restart, D, R, hidden, feature] of every start."""
         return None if self.restart_parameters is None else self.restart_parameters["W"]
+
+    @property
+    def restart_b(self) -> Tensor | None:
+        """b [restart, D, R, feature] of every start."""
+        return None if self.restart_parameters is None else self.restart_parameters["b"]
 
     def success_rate(self, within: float = WITHIN) -> Tensor:
         """Fraction [D, R] of the starts whose loss is at most (1 + within) × the lowest.

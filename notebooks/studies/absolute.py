@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 import toymodels as tm
-from studies.neurons import MEASURE, Array, activations, loss_of
-from toymodels import minima, streams
+from studies.neurons import MEASURE, Array, activations, kicked, loss_of
+from toymodels import minima
 from toymodels.data import Features
 from toymodels.theory import ignored_loss
 
@@ -59,9 +59,7 @@ def carried(
     coarse, few = rows // 4, 3 * iterations // 4
     pool = lowest(model.select(slice(None)), 3, coarse, few)
     if kicks:
-        new = tm.stack_models([pool] * kicks)
-        new.kick(streams.instance_seeds(generator, new.n_instances))
-        pool = lowest(tm.stack_models([pool, new]), 6, coarse, few)
+        pool = lowest(tm.stack_models([pool, kicked(pool, kicks, generator)]), 6, coarse, few)
     return lowest(lowest(pool, 2, coarse, iterations), 2, rows, iterations)
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 import toymodels as tm
-from studies.neurons import MEASURE, Array, loss_of
-from toymodels import minima, streams
+from studies.neurons import MEASURE, Array, kicked, loss_of
+from toymodels import minima
 from toymodels.branches import Setting
 from toymodels.data import Features
 
@@ -90,13 +90,6 @@ def lowest_of_each(model: tm.ReLUHiddenModel, keep: int) -> list[int]:
         first.setdefault(name, start)
     others = [start for start in range(model.n_instances) if start not in first.values()]
     return sorted([*first.values(), *others][:keep])
-
-
-def kicked(model: tm.ReLUHiddenModel, kicks: int, generator: torch.Generator) -> tm.ReLUHiddenModel:
-    """So many copies of each model, in each of which the weights of one random feature are drawn afresh."""
-    many = tm.stack_models([model] * kicks)
-    many.kick(streams.instance_seeds(generator, many.n_instances))
-    return many
 
 
 def exchanged(model: tm.ReLUHiddenModel) -> tm.ReLUHiddenModel:

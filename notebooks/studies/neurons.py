@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import toymodels as tm
+from toymodels import streams
 from toymodels.data import Features
 from toymodels.models import ToyModel
 
@@ -19,6 +20,13 @@ def loss_of(model: ToyModel, features: Features, importance: Tensor, rows: int =
     """Loss [instance] on one weighted sample."""
     with torch.no_grad():
         return tm.StratifiedLoss(features, importance, rows, seed)(model).numpy()
+
+
+def kicked(model: ToyModel, kicks: int, generator: torch.Generator) -> ToyModel:
+    """So many copies of each model, in each of which the weights of one random feature are drawn afresh."""
+    many = tm.stack_models([model] * kicks)
+    many.kick(streams.instance_seeds(generator, many.n_instances))
+    return many
 
 
 def mean_and_error(samples: Array) -> tuple[Array, Array]:
