@@ -18,6 +18,7 @@ SOURCES := $(wildcard toymodels/*.py toymodels/*/*.py toymodels/*.mplstyle noteb
 .NOTPARALLEL:
 
 all: notebooks
+	$(PY) scripts/draw_thresholds.py
 	$(PY) scripts/fill_readme.py
 	$(PY) explorer/build.py
 	@scripts/provide.sh tex && $(MAKE) --no-print-directory FINDINGS.pdf; status=$$?; \

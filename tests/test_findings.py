@@ -2,9 +2,11 @@
 
 import importlib.util
 import json
+import math
 import re
 import shutil
 import subprocess
+import types
 
 import pytest
 from conftest import ROOT
@@ -21,6 +23,14 @@ BOOK = json.loads((ROOT / "figures" / "numbers.json").read_text())
 NUMBERS = by_key(BOOK)
 QUOTED = set(re.findall(r"\\res\{([^}]+)\}", TEX))
 INCLUDED = set(re.findall(r"\\includegraphics\[[^]]*\]\{figures/(\w+)\.pdf\}", TEX))
+
+
+def script(name: str) -> types.ModuleType:
+    """A file of scripts/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_every_macro_has_a_number_and_every_number_is_quoted_or_printed():
@@ -111,9 +121,7 @@ def test_readme_numbers_are_the_recorded_ones():
 
 
 def test_readme_counts_the_claims_and_the_package_as_they_are():
-    spec = importlib.util.spec_from_file_location("fill_readme", ROOT / "scripts" / "fill_readme.py")
-    fill_readme = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fill_readme)
+    fill_readme = script("fill_readme")
     assert fill_readme.claims(TEX) in GUIDE
     assert fill_readme.size() in HOUSE
     counted = [int(n) for n in re.findall(r"^\| [^|]+ \| (\d+) \|", fill_readme.claims(TEX), re.MULTILINE)]
@@ -123,7 +131,7 @@ def test_readme_counts_the_claims_and_the_package_as_they_are():
 def test_readme_code_runs():
     usage = (ROOT / "docs" / "usage.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", README + usage, flags=re.DOTALL)
-    assert len(blocks) >= 7
+    assert len(blocks) >= 6
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
 
@@ -152,3 +160,16 @@ def test_write_up_compiles_without_warnings_a_reader_could_notice(tmp_path):
     labels = (tmp_path / "FINDINGS.aux").read_text(errors="replace")
     (last,) = re.findall(r"\\newlabel\{endofmain\}\{\{[^}]*\}\{(\d+)\}", labels)
     assert int(last) <= 16, "pages of the main text; details belong into the appendix"
+
+
+def test_thresholds_of_the_original_against_the_optimum_and_training():
+    """The introduction's counts: at four of twelve the optimum is within a tenth; training is nearer at four of six."""
+    values, draw_thresholds = {key: entry["value"] for key, entry in NUMBERS.items()}, script("draw_thresholds")
+    near, nearer, mixed = 0, 0, 0
+    for between, optimum, training in draw_thresholds.THRESHOLDS.values():
+        off = draw_thresholds.away(values[optimum], between)
+        near += off < -math.log(0.9)
+        trained = [draw_thresholds.away(values[key], between) < off for key in training]
+        nearer += bool(trained) and all(trained)
+        mixed += len(set(trained)) == 2
+    assert (len(draw_thresholds.THRESHOLDS), near, nearer, mixed) == (12, 4, 4, 2)

@@ -50,7 +50,7 @@ def stacks(densities: Sequence[float], W1: NDArray, W2: NDArray, ratios: Sequenc
         panel.bar(neurons, total - own, 0.8, own, color=SHARING(1.0), label="all other features")
         for neuron in np.nonzero(total > top)[0]:
             panel.text(neuron, top, f"{total[neuron]:.1f}", ha="center", va="bottom", fontsize=6)
-        panel.set_title(f"$p = {p:g}$: loss {ratio:.3f} of the best network that does not share", loc="left")
+        panel.set_title(f"$p = {p:g}$: {ratio:.3f} times the loss of the best network that does not share", loc="left")
         panel.set(ylim=(0, top), xlim=(-0.6, len(main) - 0.4), xticks=[])
     figure.legend(*panel.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     figure.supylabel("weights in, $|w|$", fontsize="medium")

@@ -30,7 +30,7 @@ def density_axis(ax: Axes, densest: float, sparsest: float) -> None:
     ax.set_xscale("log")
     ax.set_xlim(densest * 1.05, sparsest / 1.05)
     ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
-    ax.set_xlabel("density $p = 1 - S$")
+    ax.set_xlabel("density $p$")
 
 
 def colour_key(owner: FigureBase | Axes, colours: Mapping[str, object], **place: object) -> Legend:

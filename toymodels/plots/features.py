@@ -79,7 +79,7 @@ def feature_status(ax: Axes, densities: Tensor, status: Tensor) -> AxesImage:
     colours = ListedColormap(["#f2f2f2", "#111111", "#4a90ff"])
     image = ax.imshow(array(status).T + 0.5, cmap=colours, vmin=0, vmax=3, aspect="auto", rasterized=True)
     n = status.shape[1]
-    ax.set(xlabel="density $p = 1 - S$", ylabel="feature (1 most important)")
+    ax.set(xlabel="density $p$", ylabel="feature (1 most important)")
     ax.set_xticks(range(len(densities)), [f"{p:g}" for p in densities.tolist()])
     ax.set_yticks([0, *range(4, n, 5)], [1, *range(5, n + 1, 5)])
     ax.set_xticks(np.arange(len(densities) - 1) + 0.5, minor=True)
