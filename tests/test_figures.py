@@ -208,6 +208,15 @@ def test_the_basis_with_and_without_a_relu_side_by_side():
     assert [ax.get_ylabel() for ax in figure.axes] == ["feature", "", "", ""]
 
 
+def test_neurons_stand_by_code_and_features_count_from_one():
+    W = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, -1.0], [0.1, 0.0, 0.9]])  # [hidden, feature]
+    figure = neurons_figures.regimes({0.1: W, 0.01: W}, {0.1: "3 in 3", 0.01: "the same"})
+    first = figure.axes[0]
+    np.testing.assert_allclose(first.images[0].get_array(), W[[1, 0, 2]].T)
+    assert [text.get_text() for text in first.get_yticklabels()] == ["1", "2", "3"]
+    assert first.get_title() == "$p = 0.1$\n3 in 3"
+
+
 def test_shares_and_price_have_one_axis_of_density_and_the_same_edges():
     price = {0.9: 1.0, 0.3: 1.3, 0.01: 5.0}
     figure = neurons_figures.price_of_basis({0.3: 0.5, 0.01: 0.0}, 1000, price, {0.3: 1.01}, [0.4, 0.1])

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from studies.codes import sets
 from studies.neurons import polysemantic
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 
@@ -50,31 +51,25 @@ def heat(axes: Axes, W: NDArray, limit: float = 1.2) -> AxesImage:
     return image
 
 
-def regimes(W: Mapping[float, NDArray], names: Mapping[float, str]) -> Figure:
-    """Heat map and stack plot of tied weights W[p] [hidden, feature] for each density p, two densities a row.
+def by_code(W: NDArray) -> NDArray:
+    """The neurons of W [hidden, feature] in an order: those that the first feature uses first, then by the second's."""
+    used = np.ones_like(W, dtype=bool)
+    for feature, neurons in sets(W).items():
+        used[:, feature] = ~np.isin(range(len(W)), neurons)
+    return W[np.lexsort(used.T[::-1])]
 
-    Monosemantic neurons come first (on white), then polysemantic ones (on grey), each by their largest feature. The
-    number of a feature stands in its colour beside the heat map.
-    """
-    rows = -(-len(W) // 2)
-    figure, panels = plt.subplots(
-        rows, 4, figsize=(TEXT_WIDTH, 1.9 * rows), width_ratios=[1, 1.9, 1, 1.9], layout="constrained", squeeze=False
-    )
-    for (left, right), (p, w) in zip(panels.reshape(-1, 2), W.items(), strict=False):
-        positive = np.maximum(w, 0.0)
-        order = np.lexsort((positive.argmax(1), polysemantic(positive)))
-        image = heat(left, w[order].T.clip(-1.2, 1.2))
-        stack(right, w[order].clip(-1.2), shade=polysemantic(positive)[order])
-        left.set_title(f"$p = {p:g}$", fontsize=9)
-        right.set_title(names[p], fontsize=9)
-        for panel, label in ((left, "feature"), (right, "weights")):
-            panel.set_xlabel("neuron", fontsize=8)
-            panel.set_ylabel(label, fontsize=8)
-        left.set_yticks(range(w.shape[1]), range(w.shape[1]), fontsize=7, fontweight="bold")
-        for feature, tick in enumerate(left.get_yticklabels()):
-            tick.set_color(feature_color(feature))
-        right.tick_params(labelsize=7)
-    figure.colorbar(image, ax=panels, label="weight (matrices)", shrink=0.4, aspect=30, extend="both")
+
+def regimes(W: Mapping[float, NDArray], names: Mapping[float, str]) -> Figure:
+    """Heat maps of tied weights W[p] [hidden, feature] and the name of the code of each density p, in one row."""
+    figure, panels = plt.subplots(1, len(W), figsize=(TEXT_WIDTH, 2.3), sharey=True)
+    for panel, (p, w) in zip(panels, W.items(), strict=True):
+        image = heat(panel, by_code(w).T.clip(-1.2, 1.2))
+        panel.set_title(f"$p = {p:g}$\n{names[p]}")
+        panel.set_xlabel("neuron")
+        panel.tick_params(length=0)
+    panels[0].set_yticks(range(w.shape[1]), range(1, w.shape[1] + 1))
+    panels[0].set_ylabel("feature")
+    figure.colorbar(image, ax=panels, label="weight", aspect=30, extend="both")
     return figure
 
 
@@ -103,18 +98,20 @@ def price_of_basis(
     figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.5), layout="constrained")
     left.plot(list(shares), np.maximum(list(shares.values()), 0.5 / starts), "o-", color="black", ms=3.5)
     left.axhline(0.5 / starts, color="grey", lw=0.6)
-    left.text(max(shares), 0.6 / starts, f" none of {starts:,}", fontsize=7, va="bottom")
+    left.text(max(shares), 0.6 / starts, f"none of {starts:,}", color="grey")
     left.set_ylabel("share of starts within\n1% of the best")
-    right.plot(list(price), list(price.values()), "o-", color="#5e3c99", ms=3.5, label="no hidden bias")
-    right.plot(list(with_bias), list(with_bias.values()), "s", color="#e08214", ms=5, label="with a hidden bias")
+    for ratio, look, colour in ((price, "o-", "#5e3c99"), (with_bias, "s", "#e08214")):
+        right.plot(list(ratio), list(ratio.values()), look, color=colour, ms=4)
+    right.text(max(price), 2, "no hidden bias", color="#5e3c99")
+    right.text(0.28, 1.05, "with a hidden bias", color="#e08214")
     right.axhline(1.0, color="grey", lw=0.8)
     right.set_ylabel("loss over the\nlinear-hidden optimum")
-    right.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above: the line takes all of the panel
     for panel in (left, right):
         panel.set_yscale("log")
         density_axis(panel, max(price), min(price))
         for edge in edges:
             panel.axvline(edge, color="grey", lw=0.6, ls=":")
+    left.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     right.yaxis.set_major_formatter("{x:g}")
     right.yaxis.set_minor_formatter("{x:g}")
     right.tick_params(axis="y", which="both", labelsize=7)
