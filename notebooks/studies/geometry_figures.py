@@ -79,56 +79,33 @@ def graph_panel(ax: Axes, graph: FeatureGraph, W: Tensor, dimension: np.ndarray)
     ax.margins(0.06)
 
 
-def shape_panel(ax: Axes, W: Tensor, colour: str) -> None:
-    """The features of a factor as arrows from the middle, W [hidden, feature], projected onto a plane."""
-    W = array(W)
-    if len(W) > 2:
-        W = np.linalg.qr(np.random.default_rng(3).normal(size=(len(W), 2)))[0].T @ W
-    flat = np.concatenate([W, np.zeros((2 - len(W), W.shape[1]))])
-    style = {"arrowstyle": "-|>,head_width=0.12,head_length=0.25", "lw": 1, "shrinkA": 0, "shrinkB": 0}
-    for place in flat.T:
-        ax.annotate("", place, (0, 0), arrowprops=style | {"color": colour})
-    reach = 1.1 * np.abs(flat).max()
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    ax.axis("off")
+def best_strip(ax: Axes, stairs: Staircase, wide: float = 0.08) -> None:
+    """Which factor saves most at each density: a bar of colours with names.
 
-
-def best_strip(ax: Axes, stairs: Staircase, shapes: dict[str, Tensor], wide: float = 0.05) -> None:
-    """Which factor saves most at each density: a bar of colours, names, and the shapes of those with a drawing.
-
-    shapes: W [hidden, feature] by the factor's name. wide: decades from which a window has a name of its own; narrower
-    neighbours share a line above.
+    A window of at least `wide` decades has its name above it; each of some narrower neighbours has a flag, the first
+    one the highest.
     """
     middle = -np.log10(stairs.density)
     edges = np.concatenate([[2 * middle[0] - middle[1]], middle, [middle[-1]]])
     edges = np.clip((edges[1:] + edges[:-1]) / 2, 0, 1)
     short_density_axis(ax)
-    ax.set(ylim=(0, 1), yticks=[], xlabel="")
+    ax.set(ylim=(0, 5), yticks=[], xlabel="")
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(bottom=False, labelbottom=False)
     windows = []  # name, left, right in decades below 1
     for name, some in groupby(zip(stairs.best, edges[:-1], edges[1:], strict=True), lambda cell: cell[0]):
         some = list(some)
         windows.append((name, some[0][1], some[-1][2]))
-    white = {"fc": "white", "ec": "none", "pad": 0.5}
     for is_wide, some in groupby(windows, lambda window: window[2] - window[1] >= wide):
         some = list(some)
-        for name, left, right in some:
-            ax.axvspan(10**-left, 10**-right, 0, 0.12, color=factor_colour(name), lw=0)
-            if not is_wide:
-                continue
-            centre = 10 ** -((left + right) / 2)
-            if right - left > 0.08:
-                ax.text(centre, 0.16, name, ha="center", size=7, bbox=white)
-            else:  # above the shape
-                ax.text(10**-left, 0.8, name, ha="left", size=7)
-            if name in shapes:
-                x = ax.transAxes.inverted().transform(ax.transData.transform((centre, 0)))[0]
-                shape_panel(ax.inset_axes([x - 0.05, 0.34, 0.1, 0.44]), shapes[name], factor_colour(name))
-        if not is_wide:
-            names, centre = ", ".join(name for name, *_ in some), 10 ** -((some[0][1] + some[-1][2]) / 2)
-            line = {"arrowstyle": "-", "lw": 0.5, "color": "0.5"}
-            ax.annotate(names, (centre, 0.13), (centre, 1.02), ha="center", size=7, arrowprops=line)
+        for height, (name, left, right) in zip(range(len(some), 0, -1), some, strict=True):
+            ax.axvspan(10**-left, 10**-right, 0, 0.14, color=factor_colour(name), lw=0)
+            centre, words = 10 ** -((left + right) / 2), {"digon": "pairs (digons)"}.get(name, name)
+            if is_wide:
+                ax.text(centre, 0.95, words, ha="center", size=7)
+            else:
+                ax.plot([centre, centre], [0.7, height + 1.45], color=factor_colour(name), lw=1.2)
+                ax.annotate(words, (centre, height + 0.95), (3, 0), textcoords="offset points", size=7)
 
 
 def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.ndarray) -> Figure:
@@ -151,29 +128,26 @@ def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.nd
 
 
 def uniform_curve(
-    stairs: Staircase,
-    shapes: dict[str, Tensor],
-    density: np.ndarray,
-    dstar: np.ndarray,
-    exact: dict[str, list[tuple[float, float]]],
-    sizes: str,
+    stairs: Staircase, density: np.ndarray, dstar: np.ndarray, exact: list[tuple[float, float]], sizes: tuple[str, str]
 ) -> Figure:
-    """D* against density, below the factors that save most: shapes as in best_strip.
+    """D* against density, below the factors that save most.
 
-    Curves are of the best factor, of models trained at these densities, whose sizes these are, and of the published
-    figure. exact: points (density, D*) of exact optima by their sizes, two at most.
+    Curves are of the best factor (dashed for 16 in 5, the largest searched), of models trained at these densities, and
+    of the published figure. exact: points (density, D*) of exact optima. sizes: of trained models and of optima.
     """
     figure, (strip, ax) = plt.subplots(
-        2, 1, figsize=(TEXT_WIDTH, 4.3), height_ratios=[1.25, 3.2], gridspec_kw={"hspace": 0.05}
+        2, 1, figsize=(TEXT_WIDTH, 4.2), height_ratios=[1, 3.2], gridspec_kw={"hspace": 0.05}
     )
-    best_strip(strip, stairs, shapes)
-    ax.plot(stairs.density, stairs.level, color="#2f6fb5", lw=1.3, label="best shape by formula", zorder=1)
-    ax.plot(density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes}")
+    best_strip(strip, stairs)
+    known = sum(name != "16 in 5" for name in stairs.best)
+    blue = {"color": "#2f6fb5", "lw": 1.3, "zorder": 1}
+    ax.plot(stairs.density[:known], stairs.level[:known], label="best shape, by formula", **blue)
+    ax.plot(stairs.density[max(known - 1, 0) :], stairs.level[max(known - 1, 0) :], "--", **blue)
+    ax.text(0.1, 0.32, "dashed: larger shapes\nwere not searched", ha="right", size=7, color="#2f6fb5")
+    ax.plot(density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes[0]}")
     ax.plot(*PUBLISHED.T, "x", ms=4, color="#d33a8c", label="the paper's figure", ls="none")
-    for marker, (name, points) in zip("Ds", exact.items(), strict=False):
-        p, of_optimum = np.reshape(points, (-1, 2)).T
-        ax.plot(p, of_optimum, marker, ms=4, mfc="none", color="#e8761f", label=f"lowest loss found, {name}", ls="none")
-    for level, words in ((1, "one dimension each"), (0.5, "full-length pairs")):
+    ax.plot(*np.transpose(exact), "D", ms=4, mfc="none", color="#e8761f", label=f"lowest loss found, {sizes[1]}")
+    for level, words in ((1, "squared lengths add up to $m$"), (0.5, "pairs of arrows of length 1")):
         ax.axhline(level, color="0.7", lw=0.6, ls=":", zorder=0)
         ax.text(0.1, level + 0.006, words, ha="right", va="bottom", size=7, color="0.4")
     short_density_axis(ax)
