@@ -71,15 +71,12 @@ def test_lines_of_forms_are_cut_where_the_form_is_missing():
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["Adam"]
 
 
-def test_lines_of_success_show_shares_of_starts_by_steps_and_by_rate():
+def test_lines_show_what_noise_adds_by_steps_and_success_by_rate():
     some, all_ = torch.tensor([True, False, False, False]), torch.ones(4, dtype=torch.bool)
-    by_steps = {0.1: [{128: [some, all_], None: [all_, some]}]}
-    (left,) = conditions_figures.steps_figure(by_steps, ["one task"], [200, 2000]).axes
-    handles, labels = left.get_legend_handles_labels()
-    assert labels == ["batch 128", "exact"]
-    assert [list(bars.lines[0].get_ydata()) for bars in handles] == [[0.25, 1.0], [1.0, 0.25]]
-    assert handles[1].lines[0].get_color() == "black"
-    assert [text.get_text() for text in left.get_xticklabels()] == ["200", "2k"]
+    (left,) = conditions_figures.steps_figure(torch.tensor([[-0.1, 0.2], [0, 0.4]]), [200, 2000], [(0, 1), (2, 0)]).axes
+    np.testing.assert_allclose([line.get_ydata() for line in left.lines[:3]], [[-10, 20], [0, 40], [-5, 30]], atol=1e-5)
+    words = [text.get_text() for text in left.get_xticklabels()]
+    assert words == ["200\n0 better\n1 worse", "2,000\n2 better\n0 worse"]
     by_rate = {"sgd": {600: {0.1: some}, 6000: {0.1: all_, 1.0: some}}}
     (right,) = conditions_figures.rates_figure([by_rate], [[3]]).axes
     first, second = (bars.lines[0] for bars in right.get_legend_handles_labels()[0])
@@ -242,6 +239,13 @@ def test_starts_in_the_plane_are_orange_by_their_flag():
     crosses = {line.get_color(): line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "x"}
     assert crosses == {"C0": [[-1.0, 1.0]], "0.6": [[1.0, 1.0]]}
     assert figure.axes == [ax]
+
+
+def test_bars_of_what_passes_count_few_features_and_give_shares_of_many():
+    few, many = torch.tensor([True, False]), torch.arange(200) < 150
+    (ax,) = nulls_figures.verdicts({"sparse": {"reference": {"trained": few, "random": many}}}).axes
+    assert [bar.get_height() for bar in ax.patches] == [0.5, 0.75]
+    assert [text.get_text() for text in ax.texts] == ["1 of 2", "75%"]
 
 
 def test_maps_of_what_is_kept(diagram):

@@ -58,22 +58,22 @@ def difference_maps(
     return figure
 
 
-def steps_figure(rows: dict[float, Sequence[dict]], titles: Iterable[str], steps: Sequence[int]) -> Figure:
-    """Shares of starts that succeed against steps: a panel for each task, a row for each learning rate.
+def steps_figure(gains: Tensor, steps: Sequence[int], counts: Sequence[tuple[int, int]]) -> Figure:
+    """What noise adds to success [setting, number of steps]: a thin line for each setting, their mean bold.
 
-    rows: for each task the flags [start] at each of steps, by batch size; None is the batch without noise, in black.
+    counts: how many settings are clearly better and how many clearly worse at each of steps, said below it.
     """
-    titles = list(titles)
-    figure, axes = plt.subplots(len(rows), len(titles), figsize=(TEXT_WIDTH, 3.3), **SHARED)
-    for row, (rate, tasks) in zip(axes, rows.items(), strict=True):
-        for ax, flags in zip(row, tasks, strict=True):
-            for number, (batch, found) in enumerate(flags.items()):
-                name, colour = ("exact", "black") if batch is None else (f"batch {batch:,}", f"C{number}")
-                share_line(ax, steps, map(share, found), name, color=colour, lw=1.2, ms=3)
-            ax.set_xticks(steps, [f"{s:,}" if s < 1000 else f"{s // 1000}k" for s in steps])
-        row[0].set_ylabel(f"rate {rate:g}\nsuccess")
-    outer_labels(axes, titles, "steps")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure, ax = plt.subplots(figsize=(4.6, 2.4))
+    points = 100 * array(gains).T
+    ax.plot(steps, points, color="0.6", lw=0.5)
+    ax.plot(steps, points.mean(1), color="C0", lw=2.4, marker="o", ms=4)
+    ax.axhline(0, color="black", lw=0.8)
+    ax.set(xscale="log", xlabel="steps of training", ylabel="success: batches of 128\nminus exact, in points")
+    ax.set_xticks(steps, [f"{s:,}\n{more} better\n{less} worse" for s, (more, less) in zip(steps, counts, strict=True)])
+    ax.minorticks_off()
+    beside = {"transform": ax.get_yaxis_transform(), "va": "center"}
+    ax.text(1.01, points[-1].mean(), "mean", color="C0", weight="bold", **beside)
+    ax.text(1.01, 0, "no effect", **beside)
     return figure
 
 

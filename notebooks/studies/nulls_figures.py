@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -21,9 +20,6 @@ KEPT_COLOURS = {  # in the order of first + 2 × extra; those of the phases wher
     "extra feature": PHASE_COLOURS[Phase.DEDICATED],
     "both": PHASE_COLOURS[Phase.SUPERPOSITION],
 }
-
-
-LEVEL_LOOK = {"color": "0.5", "lw": 0.7, "ls": (0, (4, 2))}
 
 
 def accuracies(panels: dict[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
@@ -48,29 +44,24 @@ def accuracies(panels: dict[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
     return figure
 
 
-def nulls(panels: dict[str, dict[str, Tensor]], level: float) -> Figure:
-    """p-values [feature] of each group as dots above its name, dark for the most important: a panel for each title.
+def verdicts(panels: dict[str, dict[str, dict[str, Tensor]]]) -> Figure:
+    """Shares of features [feature] that pass as bars: a panel for each title, a group for each reference.
 
-    Above them the number of features below the level, each on its own.
+    In a group a bar for each network that is tested, of the flags under its name.
     """
-    figure, axes = panel_row(len(panels), 2.5)
+    figure, axes = panel_row(len(panels), 2.0)
     for ax, (title, groups) in zip(axes, panels.items(), strict=True):
-        for place, values in enumerate(map(array, groups.values())):
-            n, spread = len(values), place + np.linspace(-0.28, 0.28, len(values))
-            words = f"{np.sum(values < level)} of {n}"
-            ax.text(place, 1.6, words, ha="center", va="bottom", fontsize=7)
-            ax.scatter(spread, values, s=9, c=np.arange(n), cmap="Blues_r", vmax=1.5 * n, edgecolor="none")
-            ax.plot([place - 0.32, place + 0.32], [np.median(values)] * 2, color="C1", lw=1.2)
-        ax.axhline(level, **LEVEL_LOOK)
-        ax.set(yscale="log", ylim=(7e-4, 1.4), xlim=(-0.6, len(groups) - 0.4))
-        ax.tick_params(axis="x", length=0)
+        for place, networks in enumerate(groups.values()):
+            for number, (name, flags) in enumerate(networks.items()):
+                x, found, of = place + 0.36 * (number - 0.5), int(flags.sum()), len(flags)
+                ax.bar(x, found / of, width=0.34, color=f"C{2 * number}", label=None if place else name)
+                words = f"{found} of {of}" if of < 100 else f"{found / of:.0%}"
+                ax.text(x, found / of + 0.02, words, ha="center", va="bottom", fontsize=7.5)
+        ax.set(title=title, xlim=(-0.5, len(groups) - 0.5), ylim=(0, 1.12), yticks=[0, 0.5, 1])
         ax.set_xticks(range(len(groups)), list(groups))
-        ax.set_title(f"{title}: how many stand out", pad=14)
-    axes[0].set_ylabel("p-value of each kept feature")
-    dots = {"important": plt.get_cmap("Blues_r")(0.0), "less important": plt.get_cmap("Blues_r")(0.6)}
-    handles = [Line2D([], [], color=c, ls="", marker="o", label=f"{name} feature") for name, c in dots.items()]
-    handles += [Line2D([], [], color="C1", label="median"), Line2D([], [], label=f"level {level:g}", **LEVEL_LOOK)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+        ax.tick_params(axis="x", length=0)
+    axes[0].set_ylabel("share of features that pass")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -81,7 +72,7 @@ def p_value_bands(ax: Axes, groups: dict[str, dict[float, Tensor]], level: float
         low, middle, high = np.array([np.quantile(array(v), (0, 0.5, 1)) for v in values.values()]).T
         ax.fill_between(list(values), low, high, alpha=0.2, lw=0, **look)
         ax.plot(list(values), middle, marker="o", label=label, **look)
-    ax.axhline(level, **LEVEL_LOOK)
+    ax.axhline(level, color="0.5", lw=0.7, ls=(0, (4, 2)))
     ax.set(xscale="log", yscale="log", ylim=(7e-5, 1.4))
     ax.set_xticks(list(values), [f"{place:g}" for place in values])
     ax.minorticks_off()
