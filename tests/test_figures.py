@@ -44,16 +44,19 @@ def diagram():
     return densities, importances, tm.theory.canonical_phase(densities[:, None], importances)
 
 
-def test_regimes_and_paths_end_where_the_regimes_end():
+def test_regimes_and_shapes_show_the_dots_of_the_curve():
     step = torch.arange(1, 11)
-    W = torch.arange(10.0)[:, None, None, None].expand(10, 2, 3, 6)
+    W = torch.arange(10.0)[:, None, None, None] * torch.cat([torch.eye(3), -torch.eye(3)], 1).expand(10, 2, 3, 6)
     loss = torch.linspace(2, 0.1, 10)[:, None].expand(10, 2)
     loss = loss.clone()
     loss[:3, 0] = 0.1  # another run, ended before
-    figure = octahedron_figures.regimes_and_paths(step, loss, W, 1, (1.7, 0.3), loss[[1, 3, 6], 1].tolist())
+    levels, shown = {"one": 1.7, "other": 0.3}, dict(zip(["a", "b", "c", "d"], [0, 2, 5, 9], strict=True))
+    ended = loss[[1, 3, 6], 1].tolist()
+    figure = octahedron_figures.regimes_and_shapes(step, loss, W, 1, levels, ended, shown)
     axes = {ax.get_label(): ax for ax in figure.axes}
-    ends = [max(line.get_data_3d()[0].max() for line in axes[letter].lines) for letter in "ABCD"]
-    assert ends == [2.0, 4.0, 7.0, 9.0]  # W counts the records
+    for letter, record in zip("ABCD", shown.values(), strict=True):
+        assert axes[letter].images[0].get_array()[0].tolist() == [record**2, 0, 0, -(record**2), 0, 0]
+    assert axes["D"].get_title() == "D, step 10:\nd"
     assert [text.get_text() for text in axes["log"].texts] == [*"ABCD"]
     assert axes["log"].get_xlim() == (2, 10)
     assert axes["linear"].get_xlim() == (0, 6)
@@ -96,15 +99,15 @@ def test_models_in_the_plane_are_turned_and_mirrored_for_comparison():
     assert nonuniform_figures.upright(W)[0, :2].sum() >= 0
 
 
-def test_a_column_shows_a_grid_and_who_finds_it(generator):
-    grids = {"two": sets.pair_grid(2, 3, 2, generator), "three": sets.pair_grid(3, 2, 1, generator)}
-    figure = nonuniform_figures.grid_columns(grids)
-    top, other, bottom, _ = figure.axes[:4]
-    grid = grids["two"]
-    share = (grid.loss <= grid.lowest * 1.001).double().mean(0)
-    np.testing.assert_allclose(np.asarray(bottom.collections[0].get_array()), grid.grid(share).T.numpy())
-    assert len(top.texts) == 4
-    assert other.get_title() == "three pairs: the optimum"
+def test_maps_of_pairs_show_a_grid_and_who_finds_it(generator):
+    two, three = sets.pair_grid(2, 3, 2, generator), sets.pair_grid(3, 2, 1, generator)
+    shapes = dict.fromkeys(("orthogonal", "antipodal", "merged"), torch.ones(2, 4))
+    figure = nonuniform_figures.pair_maps(two, three, shapes)
+    large, other, found = figure.axes[:3]
+    share = (two.loss <= two.lowest * 1.001).double().mean(0)
+    np.testing.assert_allclose(np.asarray(found.collections[-1].get_array()), two.grid(share).T.numpy())
+    assert len(large.child_axes) == 3
+    assert other.get_title() == "three pairs: how many merge"
 
 
 def test_lines_of_training_against_attacks_are_per_density():

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -15,16 +14,16 @@ from torch import Tensor
 
 from studies.sets import Arrangement, PairGrid, PairMinima
 from toymodels.branches import Branch
-from toymodels.plots.base import TEXT_WIDTH, array, colour_key
+from toymodels.plots.base import TEXT_WIDTH, array
 from toymodels.training import success_rate
 
 SET_COLOURS = "#d7301f", "#238b45", "#2b5cb8", "#8c6bb1"  # red, green, blue, purple
-ARRANGEMENTS = {  # names and colours
-    Arrangement.APART: ("no pair merged", "#a8d5e2"),
-    Arrangement.ONE_MERGED: ("one merged", "#fee0b6"),
-    Arrangement.TWO_MERGED: ("two merged", "#fdb863"),
-    Arrangement.THREE_MERGED: ("three merged", "#b35806"),
-    Arrangement.ANTIPODAL: ("a pair antipodal", "#8073ac"),
+ARRANGEMENTS = {  # names and colours, none of which stands for a phase in other figures
+    Arrangement.APART: ("no pair merged", "#c7e9c0"),
+    Arrangement.ONE_MERGED: ("one merged", "#fde0dd"),
+    Arrangement.TWO_MERGED: ("two merged", "#fa9fb5"),
+    Arrangement.THREE_MERGED: ("three merged", "#c51b8a"),
+    Arrangement.ANTIPODAL: ("a pair antipodal", "#ffe699"),
     Arrangement.ONE_DROPPED: ("one feature dropped", "#d0d0d0"),
     Arrangement.MORE_DROPPED: ("two or more dropped", "#969696"),
 }
@@ -129,10 +128,10 @@ def correlation_axes(ax: Axes) -> None:
     p = np.linspace(0.5, 1, 100)
     ax.fill_between(p, 0, 2 - 1 / p, facecolor="white", edgecolor="0.75", hatch="////", lw=0.0, zorder=2)
     ax.plot(p, 2 - 1 / p, color="0.4", lw=0.7, zorder=3)
-    ax.set(xlim=(1, 0), ylim=(0, 1), aspect="equal")
-    ticks = [0, 0.25, 0.5, 0.75, 1]
+    ticks = [0, 0.5, 1]
+    ax.set(xlim=(1, 0), ylim=(0, 1), aspect="equal", xticks=ticks, yticks=ticks)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_major_formatter("{x:g}")
     for spine in ax.spines.values():
         spine.set_visible(True)
 
@@ -146,35 +145,58 @@ def pair_borders(ax: Axes, colour: str) -> None:
     ax.plot(MEETING, MEETING, "o", ms=3.5, color="black", zorder=5)
 
 
-def grid_columns(grids: dict[str, PairGrid]) -> Figure:
-    """A column for each number of pairs, a word: the arrangements, with their key, above the share of random starts
-    that find the lowest loss to 10⁻³.
+def arrangement_map(ax: Axes, grid: PairGrid) -> None:
+    """The arrangement in each cell of a grid, by its colour."""
+    correlation_axes(ax)
+    edges, labels = np.linspace(0, 1, grid.size + 1), array(grid.grid(grid.labels))
+    image = np.ones((*labels.shape, 3))
+    for kind, (_, colour) in ARRANGEMENTS.items():
+        image[labels == kind] = to_rgb(colour)
+    ax.pcolormesh(edges, edges, image.transpose(1, 0, 2), rasterized=True)
 
-    The closed-form borders of two pairs are in the first column, the line of independence in the second.
+
+def pair_maps(two: PairGrid, three: PairGrid, shapes: dict[str, Tensor]) -> Figure:
+    """Arrangements of two pairs, large, with the closed-form borders; beside it those of three pairs, and the share of
+    random starts that find the lowest loss of two pairs to 10⁻³.
+
+    shapes: W [2, 4] by the names "orthogonal", "antipodal", "merged", drawn into their regions.
     """
-    figure, axes = plt.subplots(2, len(grids), figsize=(0.8 * TEXT_WIDTH, 5.0), layout="constrained")
-    for (top, bottom), (number, grid) in zip(axes.T, grids.items(), strict=True):
-        edges, labels = np.linspace(0, 1, grid.size + 1), array(grid.grid(grid.labels))
-        image = np.ones((*labels.shape, 3))
-        for kind, (_, colour) in ARRANGEMENTS.items():
-            image[labels == kind] = to_rgb(colour)
-        top.pcolormesh(edges, edges, image.transpose(1, 0, 2), rasterized=True)
-        share = array(grid.grid(success_rate(grid.loss, grid.lowest, within=1e-3))).T
-        shades = bottom.pcolormesh(edges, edges, share, cmap="Greys_r", vmin=0, vmax=1, rasterized=True)
-        top.set_title(f"{number} pairs: the optimum")
-        bottom.set(title="starts that find it", xlabel="density $p$ of a feature")
-        correlation_axes(top)
-        correlation_axes(bottom)
-    for ax, colour in zip(axes[:, 0], ("black", "#e66101"), strict=True):
-        ax.set_ylabel("$c$ = P(partner on | on)")
-        pair_borders(ax, colour)
-    first, second = axes[0]
-    first.annotate("independent, $c=p$", (0.2, 0.2), (0.27, 0.215), rotation=-45, ha="center", fontsize=7)
-    for words, place in (("orthogonal", (0.18, 0.66)), ("antipodal", (0.33, 0.13))):
-        first.annotate(f"{words}\nin the pair", place, ha="center", va="center", fontsize=7)
-    first.annotate("merged", (0.62, 0.93), ha="center", va="center", fontsize=7)
-    second.plot([0, 2 / 3], [0, 2 / 3], color="black", lw=0.6, ls=":", zorder=4)  # independent
-    figure.colorbar(shades, ax=axes[1].tolist(), shrink=0.7, aspect=20, label="share of starts")
-    shown = sorted(set(torch.cat([grid.labels for grid in grids.values()]).tolist()))
-    colour_key(figure, dict(ARRANGEMENTS[kind] for kind in shown), ncols=3)
+    figure, axes = plt.subplot_mosaic(
+        [["two", "three"], ["two", "found"]], figsize=(TEXT_WIDTH, 4.1), width_ratios=[2.35, 1], layout="constrained"
+    )
+    large, other, found = axes.values()
+    arrangement_map(large, two)
+    arrangement_map(other, three)
+    correlation_axes(found)
+    edges, share = np.linspace(0, 1, two.size + 1), two.grid(success_rate(two.loss, two.lowest, within=1e-3))
+    shades = found.pcolormesh(edges, edges, array(share).T, cmap="Greys_r", vmin=0, vmax=1, rasterized=True)
+    figure.colorbar(shades, ax=[other, found], ticks=(0, 0.5, 1), shrink=0.38, anchor=(0, 0), aspect=14)
+    pair_borders(large, "black")
+    pair_borders(found, "#d7301f")
+    large.set(title="two pairs: the best arrangement", ylabel="$c$: chance that the partner is on, too")
+    other.set_title("three pairs: how many merge")
+    found.set_title("two pairs: share of\nstarts that find it")
+    for ax in (large, found):
+        ax.set_xlabel("density $p$ of a feature")
+
+    def say(ax: Axes, words: str, place: tuple[float, float], size: float = 8, **look: object) -> None:
+        ax.text(*place, words, fontsize=size, ha="center", va="center", zorder=6, **look)
+
+    centres = {"orthogonal": (0.2, 0.66), "antipodal": (0.37, 0.13), "merged": (0.6, 0.94)}
+    for name, (x, y) in centres.items():
+        say(large, f"{name} pairs", (x, y), weight="bold")
+        inset = large.inset_axes((1 - x - 0.09, y - 0.2 if name != "antipodal" else y + 0.02, 0.18, 0.18))
+        plane(inset, shapes[name], [SET_COLOURS[i // 2 * 2] for i in range(4)])
+        inset.set_facecolor("none")
+    say(large, "independent: $c=p$", (0.235, 0.275), 7, rotation=-45)
+    say(large, "border by formula", (0.355, 0.79), 7, rotation=53)
+    pad = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    say(large, "no such\ndata", (0.82, 0.3), bbox=pad)
+    arrow = {"arrowstyle": "-", "lw": 0.6, "shrinkB": 0}
+    for words, end, start in (("one pair merged", (0.6, 0.7), (0.86, 0.6)), ("dropped", (0.73, 0.74), (0.9, 0.7))):
+        large.annotate(words, end, start, fontsize=7, ha="center", va="center", arrowprops=arrow, bbox=pad, zorder=6)
+    places = {"three": (0.63, 0.86), "two": (0.29, 0.8), "one": (0.125, 0.7), "none": (0.05, 0.6)}
+    for words, place in (places | {"features\ndropped": (0.4, 0.2)}).items():
+        narrow, dark = words in ("one", "none"), words == "three"
+        say(other, words, place, 7, rotation=90 * narrow, color="white" if dark else "black")
     return figure
