@@ -6,7 +6,7 @@ together (engine/kernel.py). Training then needs no autograd, which takes as lon
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -227,14 +227,11 @@ class StratifiedLoss:
 
     def __post_init__(self) -> None:
         count("rows", self.rows)
-        self._sample = None
 
-    @property
+    @cached_property
     def sample(self) -> samples.Sample:
         """The rows of each task, and their weights."""
-        if self._sample is None:
-            self._sample = samples.of_tasks(self.features, self.rows, self.seed)
-        return self._sample
+        return samples.of_tasks(self.features, self.rows, self.seed)
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         kernel = self.kernel(model)

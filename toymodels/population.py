@@ -193,7 +193,7 @@ def relu_output_losses(
     G = W.mT @ W
     gain = G.diagonal(dim1=-2, dim2=-1).clamp(min=series.TINY)
     a, q = torch.where(own, 0.0, G), torch.where(own, 0.0, p.unsqueeze(-2))  # [instance, output, other feature]
-    none, one = (1 - q).prod(-1), q * torch.where(own, 1.0, 1 - q.unsqueeze(-2)).prod(-1)
+    none, one = (1 - q).prod(-1), q * _product_of_others(1 - q)
     many = (1 - none - one.sum(-1)).clamp(min=0)
     single = _segment_mean(b.unsqueeze(-1), a, gain.unsqueeze(-1), p.unsqueeze(-1))
     return none * output_loss(b, gain, p) + (one * single).sum(-1) + _several_active(a, q, one, many, b, gain, p, terms)
@@ -223,6 +223,14 @@ def _cut(y, length):
     """y clamped to [0, length], with slope 0 at the ends too."""
     inside = (y > 0) & (y < length)
     return torch.where(inside, y, y.detach().clamp(torch.zeros_like(length), length))
+
+
+def _product_of_others(factors: Tensor) -> Tensor:
+    """Π_{l≠j} factors_l along the last axis, exact where factors are 0."""
+    ones = torch.ones_like(factors[..., :1])
+    before = torch.cat([ones, factors[..., :-1]], -1).cumprod(-1)
+    after = torch.cat([ones, factors.flip(-1)[..., :-1]], -1).cumprod(-1).flip(-1)
+    return before * after
 
 
 def _segment_mean(u: Tensor, a: Tensor, gain: Tensor, p: Tensor) -> Tensor:

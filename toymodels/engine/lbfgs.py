@@ -175,13 +175,8 @@ def _advance(w, active, iterations, tolerance, frames):
     """
     done = afresh = 0
     for k in range(active):
-        theta, gradient, step, trial, trial_gradient = (
-            w.theta[k],
-            w.gradient[k],
-            w.step[k],
-            w.trial[k],
-            w.trial_gradient[k],
-        )
+        theta, gradient, step = w.theta[k], w.gradient[k], w.step[k]
+        trial, trial_gradient = w.trial[k], w.trial_gradient[k]
         steps, changes, products, squares = w.steps[k], w.changes[k], w.products[k], w.squares[k]
         value, state, new_loss = w.value[k], w.state[k], w.trial_loss[k]
         if state[WAITS] == DONE:
