@@ -22,6 +22,7 @@ from studies import (
     octahedron_figures,
     sets,
     staircase,
+    superposition_figures,
     vulnerability,
     vulnerability_figures,
 )
@@ -264,3 +265,29 @@ def test_partners_have_a_colour_each(diagram):
     colours = diagrams_figures.partner_colours(torch.tensor([[0, 1], [2, 3]]))
     assert colours.shape == (2, 2, 3)
     assert len({tuple(colour) for colour in colours.reshape(-1, 3)}) == 4
+
+
+def test_grid_shows_the_gram_matrix_and_bars_the_norms():
+    figure = plt.figure()
+    W = torch.tensor([[1.0, -1.0, 0.0], [0.0, 0.0, 0.7]])
+    axes = superposition_figures.grid_and_bars(figure, [("one", W, torch.tensor([0.1, 0.2, 0.3]))])
+    image = np.asarray(axes[0, 0].images[0].get_array().filled(np.nan))
+    np.testing.assert_allclose(image[:, :3], (W.T @ W).numpy())
+    np.testing.assert_allclose(image[:, 4], [0.1, 0.2, 0.3], rtol=1e-6)
+    bars = axes[1, 0].patches
+    np.testing.assert_allclose([bar.get_height() for bar in bars], [1, 1, 0.7], rtol=1e-6)
+    assert bars[0].get_facecolor() == bars[1].get_facecolor() != bars[2].get_facecolor()
+
+
+def test_status_map_names_its_colours():
+    _, ax = plt.subplots()
+    superposition_figures.feature_status(ax, torch.tensor([1.0, 0.1]), torch.tensor([[1, 1, 0], [2, 2, 1]]))
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["not represented", "dimension of its own", "in superposition"]
+
+
+def test_the_colour_of_models_is_that_of_their_extra_feature():
+    W = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, -1.0]]])
+    order = tm.Phase.IGNORED, tm.Phase.DEDICATED, tm.Phase.SUPERPOSITION
+    expected = phases.phase_colours(torch.tensor([int(phase) for phase in order]))
+    np.testing.assert_allclose(diagrams_figures.weights_blend(W), expected, atol=1e-6)

@@ -37,13 +37,8 @@ def in_range(name: str, values: Tensor, low: float, high: float, allowed: str) -
 def importance_tensor(importance: object, n_features: int, n_instances: int, like: Tensor) -> Tensor:
     """importance [feature] or [instance, feature] as a tensor [instance, feature] on like's device and dtype."""
     weights = torch.as_tensor(importance, dtype=like.dtype, device=like.device)
-    shapes = ((n_features,), (1, n_features), (n_instances, n_features))
-    require(
-        tuple(weights.shape) in shapes,
-        "importance",
-        f"of shape {tuple(weights.shape)}",
-        f"shape ({n_features},) or ({n_instances}, {n_features})",
-    )
+    shape, fits = tuple(weights.shape), ((n_features,), (1, n_features), (n_instances, n_features))
+    require(shape in fits, "importance", f"of shape {shape}", f"shape {fits[0]} or {fits[2]}")
     in_range("importance", weights, 0.0, torch.finfo(weights.dtype).max, "finite numbers of at least 0")
     return weights.expand(n_instances, n_features)
 

@@ -81,7 +81,10 @@ def as_finished(
         else:
             yield k, arrays
     label = progress if isinstance(progress, str) else None
-    computed = _here(work, settings, missing) if executor is None else _elsewhere(executor, work, settings, missing)
+    if executor is None:
+        computed = ((k, work(**settings[k])) for k in missing)
+    else:
+        computed = _elsewhere(executor, work, settings, missing)
     for k, arrays in tqdm(computed, desc=label, total=len(missing), disable=not progress, mininterval=1.0):
         if keys is not None:
             _save(_path(folder, work, keys[k]), keys[k], arrays)
@@ -99,7 +102,7 @@ def workers(processes: int | None = None) -> Iterator[Executor]:
     context = get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
         context.set_forkserver_preload(["toymodels"])
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         with _one_thread_each():
             pool.submit(os.getpid).result()  # all processes start here, and not with this one's number of threads
         yield pool
@@ -119,14 +122,6 @@ def _one_thread_each() -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def _here(work: Callable[..., Arrays], settings: Sequence[dict], missing: list[int]) -> Iterator[tuple[int, Arrays]]:
-    return ((k, work(**settings[k])) for k in missing)
 
 
 def _elsewhere(
@@ -280,9 +275,8 @@ def _imported(module: str, file: Path) -> list[str]:
             parts = [alias.name.split(".") for alias in node.names]
             names += [".".join(part[:k]) for part in parts for k in range(1, len(part) + 1)]
         elif isinstance(node, ast.ImportFrom):
-            parts = [*module.split("."), "__init__"] if file.name == "__init__.py" else module.split(".")
-            above = parts[: -node.level] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
+            package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names += [inner if _file(inner := f"{base}.{alias.name}") else base for alias in node.names]
     return names
 
@@ -295,20 +289,11 @@ def _path(folder: Path, work: Callable, key: str) -> Path:
     return folder / f"{work.__name__}-{key[:20]}.npz"
 
 
-def _checksum(arrays: Arrays) -> np.ndarray:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return np.frombuffer(digest.digest(), np.uint8)
-
-
 def _save(path: Path, key: str, arrays: Arrays) -> None:
     """Write a chunk in one step: after a kill there is the whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.asarray(array) for name, array in arrays.items()}
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        np.savez(part, **arrays, key=np.frombuffer(key.encode(), np.uint8), checksum=_checksum(arrays))
+        np.savez(part, **arrays, key=np.array(key))
         part.flush()
         os.fsync(part.fileno())
     os.replace(part.name, path)
@@ -319,10 +304,9 @@ def _load(path: Path, key: str) -> Arrays | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        stored, checksum = arrays.pop("key").tobytes().decode(), arrays.pop("checksum")
-        if stored == key and np.array_equal(checksum, _checksum(arrays)):
+        with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
+            damaged, arrays = archive.testzip(), dict(file)
+        if damaged is None and arrays.pop("key").item() == key:
             return arrays
         reason = "its checksum or settings do not match"
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -58,6 +58,7 @@ class Features:
 
     n_features: int
     signed = False
+    shares_mask = False  # are the same features on in all examples of a batch, as some samplers draw them?
     per_instance: tuple[str, ...] = ("density",)  # attributes whose first axis is the instance
 
     def __init_subclass__(cls, **settings: object) -> None:
@@ -188,7 +189,7 @@ class SparseFeatures(Features):
         self, seeds: Int64[Tensor, " instance"], start: int, batch: int, shared_mask: bool = False
     ) -> Float32[Tensor, "instance batch feature"]:
         """Examples start .. start + batch - 1 of the stream of each seed; shared_mask: see Features.draw."""
-        if shared_mask:
+        if shared_mask or self.shares_mask:
             on = streams.uniform(seeds ^ MASK, start // batch * self.n_features, self.n_features)
             on = on.view(len(seeds), 1, -1).to(self.density.device) < self.density[:, None]
             x = _values(on.expand(-1, batch, -1), seeds, start)
@@ -299,7 +300,7 @@ class _Grouped(Features):
         self, seeds: Int64[Tensor, " instance"], start: int, batch: int, shared_mask: bool = False
     ) -> Float32[Tensor, "instance batch feature"]:
         """Examples start .. start + batch - 1 of the stream of each seed; shared_mask: see Features.draw."""
-        first, rows = (start // batch, 1) if shared_mask else (start, batch)
+        first, rows = (start // batch, 1) if shared_mask or self.shares_mask else (start, batch)
         seeds, k, n, sets = seeds.to(self.p.device), len(seeds), self.n_features, len(self.sets)
         of_member = streams.uniform(seeds ^ MEMBERS, first * n, rows * n).view(k, rows, n)
         of_set = streams.uniform(seeds ^ MASK, first * sets, rows * sets).view(k, rows, sets)
@@ -501,22 +502,10 @@ class SharedByBatch(SparseFeatures):
     shared_mask): right on average, never within a batch.
     """
 
-    law = SparseFeatures.law
-
-    def draw(
-        self, seeds: Int64[Tensor, " instance"], start: int, batch: int, shared_mask: bool = True
-    ) -> Float32[Tensor, "instance batch feature"]:
-        """Examples start .. start + batch - 1 of the stream of each seed, all with the same features on."""
-        return super().draw(seeds, start, batch, shared_mask=True)
+    shares_mask = True
 
 
 class SharedByBoth(SharedByExample):
     """One on/off bit for all features of all examples of a batch: SharedByExample from such a sampler."""
 
-    law = SharedByExample.law
-
-    def draw(
-        self, seeds: Int64[Tensor, " instance"], start: int, batch: int, shared_mask: bool = True
-    ) -> Float32[Tensor, "instance batch feature"]:
-        """Examples start .. start + batch - 1 of the stream of each seed, all with the same features on."""
-        return super().draw(seeds, start, batch, shared_mask=True)
+    shares_mask = True

@@ -6,7 +6,7 @@ together (engine/kernel.py). Training then needs no autograd, which takes as lon
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ class SampledLoss:
         if step is None:
             return None
         start = self._next_batch(model)
-        return step(model, self._data, start, self.batch, self.shared_mask)
+        return step(model, self._data, start, self.batch, self.shared_mask or self.features.shares_mask)
 
     def _next_batch(self, model: ToyModel) -> int:
         """Where the next batch begins in each stream."""
@@ -141,8 +141,8 @@ def compiled_step(model: ToyModel, features: Features, target: Callable | None) 
     return COMPILED_STEPS.get((type(model), type(features), features.signed)) if small else None
 
 
-def _tied(model: ToyModel, arrays: tuple, start: int, batch: int, shared_mask: bool, one_bit: bool, one_mask: bool):
-    settings = *arrays, start, batch, type(model) is ReLUModel, one_bit, one_mask or shared_mask
+def _tied(model: ToyModel, arrays: tuple, start: int, batch: int, shared_mask: bool, one_bit: bool):
+    settings = *arrays, start, batch, type(model) is ReLUModel, one_bit, shared_mask
     return Kernel(batches.sampled, settings, cost=batch * (2.0 * model.n_hidden + 3.0) * model.n_features)
 
 
@@ -164,14 +164,9 @@ HIDDEN: dict[type[ToyModel], Callable[[ToyModel], tuple[bool, bool, bool]]] = {
 # (class of model, class of features, signed) -> Kernel of the loss on the next batch, from the model, the arrays
 # (p [instance, feature], importance, seeds as uint64), start, batch, shared_mask
 COMPILED_STEPS: dict[tuple, Callable[..., Kernel]] = {
-    (kind, data, False): partial(_tied, one_bit=one_bit, one_mask=one_mask)
+    (kind, data, False): partial(_tied, one_bit=issubclass(data, SharedByExample))
     for kind in (LinearModel, ReLUModel)
-    for data, one_bit, one_mask in (
-        (SparseFeatures, False, False),
-        (SharedByExample, True, False),
-        (SharedByBatch, False, True),
-        (SharedByBoth, True, True),
-    )
+    for data in (SparseFeatures, SharedByExample, SharedByBatch, SharedByBoth)
 } | {(kind, SparseFeatures, signed): partial(_hidden, signed=signed) for kind in HIDDEN for signed in (False, True)}
 
 
@@ -232,14 +227,11 @@ class StratifiedLoss:
 
     def __post_init__(self) -> None:
         count("rows", self.rows)
-        self._sample = None
 
-    @property
+    @cached_property
     def sample(self) -> samples.Sample:
         """The rows of each task, and their weights."""
-        if self._sample is None:
-            self._sample = samples.of_tasks(self.features, self.rows, self.seed)
-        return self._sample
+        return samples.of_tasks(self.features, self.rows, self.seed)
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         kernel = self.kernel(model)
@@ -275,8 +267,7 @@ class StratifiedLoss:
             model.n_features == self.features.n_features, "n_features", model.n_features, f"{self.features.n_features}"
         )
         require(n % tasks == 0, "number of instances", n, f"a multiple of {tasks}, as the features have")
-        weights = torch.as_tensor(self.importance, dtype=torch.float64)
-        weights = weights.repeat(n // tasks, 1) if weights.ndim == 2 and len(weights) == tasks else weights
+        _, weights = stacked(self.features, torch.as_tensor(self.importance, dtype=torch.float64), n)
         weights = importance_tensor(weights, model.n_features, n, weights)
         return torch.arange(n) % tasks, weights.contiguous()
 

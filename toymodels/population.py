@@ -189,10 +189,10 @@ def relu_output_losses(
 ) -> Float[Tensor, "*row feature"]:
     """E (x_i - x̂_i)² of the ReLU model [instance, feature], in plain PyTorch: any device, any derivative."""
     n = W.shape[-1]
-    others = 1.0 - torch.eye(n, dtype=W.dtype, device=W.device)
+    own = torch.eye(n, dtype=torch.bool, device=W.device)
     G = W.mT @ W
     gain = G.diagonal(dim1=-2, dim2=-1).clamp(min=series.TINY)
-    a, q = G * others, p.unsqueeze(-2) * others  # [instance, output, other feature]
+    a, q = torch.where(own, 0.0, G), torch.where(own, 0.0, p.unsqueeze(-2))  # [instance, output, other feature]
     none, one = (1 - q).prod(-1), q * _product_of_others(1 - q)
     many = (1 - none - one.sum(-1)).clamp(min=0)
     single = _segment_mean(b.unsqueeze(-1), a, gain.unsqueeze(-1), p.unsqueeze(-1))
@@ -205,11 +205,6 @@ def output_loss(
     """g(u), the loss of an output whose own feature has density p when the others and the bias add up to u."""
     r, on = (1 + u / gain).clamp(0, 1), u.relu()
     return p * (1 / 3 - gain * r**2 + gain * (1 + gain) * r**3 / 3) + on.square() - p * (1 - gain) * on
-
-
-def _output_slope(u: Tensor, gain: Tensor, p: Tensor) -> Tensor:
-    r = (1 + u / gain).clamp(0, 1)
-    return p * r * ((1 + gain) * r - 2) + 2 * u.relu()
 
 
 def _slopes_at_ends(u, length, gain, p):
@@ -279,7 +274,7 @@ def _several_active(a, q, one, many, b, gain, p, terms):  # all [instance, outpu
     smooth = many * _segment_mean(b + low, length, gain, p)
     smooth = smooth + left * (moment1 - many * length / 2)
     smooth = smooth + (right - left) * (moment2 / (2 * length) - many * length / 6)
-    still = many * output_loss(b, gain, p) + mean * _output_slope(b, gain, p)  # s = 0 to first order
+    still = many * output_loss(b, gain, p) + mean * left  # s = 0 to first order
     return torch.where(flat, still, smooth + (V * (phi - simple).real * (k <= last)).sum(-1))
 
 

@@ -98,8 +98,9 @@ def represented_features(
     for rows, inputs in _inputs_by_density(model, features, samples, seed):
         trained = _accuracy(model.select(rows), inputs, epsilon)
         reference = _accuracy(null, inputs, epsilon)
-        if credit_constant:
-            reference = reference.maximum(_constant_accuracy(inputs, epsilon))
+        if credit_constant:  # a constant hits as many of the evenly spaced x_i as an interval of length 2ε can hold
+            hit = torch.tensor(2 * epsilon + 1 / samples, dtype=torch.float64)
+            reference = reference.maximum(_both_sides(hit, torch.ones_like(hit), inputs))
         below = torch.searchsorted(reference.T.sort().values.contiguous(), trained.T.contiguous()).T
         p_values[rows] = (1 + references - below).double() / (1 + references)
     adjusted = false_discovery_control(p_values.numpy(), axis=1)
@@ -174,13 +175,6 @@ def _accuracy(model: ToyModel, inputs: Inputs, epsilon: float) -> Float64[Tensor
         hit[rows] = (model.activation(others_on + gain * value) - value).abs().le(epsilon).float().mean(1)
         silent[rows] = (model.activation(others_off).abs().le(epsilon) * off_weight).sum(1)
     return _both_sides(hit.double().cpu(), silent.double().cpu(), inputs)
-
-
-def _constant_accuracy(inputs: Inputs, epsilon: float) -> Float64[Tensor, " feature"]:
-    """The highest readout_accuracy [feature] that a constant output can have."""
-    samples = len(inputs.plain)
-    hit = 2 * epsilon + 1 / samples  # as many of the evenly spaced x_i as an interval of length 2ε can hold
-    return _both_sides(torch.tensor(hit, dtype=torch.float64), torch.ones(1, dtype=torch.float64), inputs)
 
 
 def _both_sides(

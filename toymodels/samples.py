@@ -7,6 +7,7 @@ and k for their values. Strata get rows in proportion to P(k)√k.
 
 import itertools
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ def stratified(
     chance = np.array([math.comb(n, k) * p**k * (1.0 - p) ** (n - k) for k in range(n + 1)])
     share = chance * np.sqrt(np.arange(n + 1))
     share /= share.sum()
-    parts, weights = [], []
+    strata = []
     for k in range(n + 1):
         if chance[k] < 1e-12:
             continue
@@ -94,12 +95,8 @@ def stratified(
             x[np.arange(size), np.repeat(np.arange(n), each)] = values.reshape(-1)
         elif k:
             _active(x, k, rng)
-        parts.append(x)
-        weights.append(np.full(size, chance[k] / size))
-    x, weight = np.concatenate(parts), np.concatenate(weights)
-    if signed:
-        x = np.where(x > 0.0, 2.0 * x - 1.0, 0.0).astype(np.float32)
-    return x, weight
+        strata.append((x, chance[k]))
+    return _joined(strata, signed)
 
 
 def by_active(
@@ -116,7 +113,7 @@ def by_active(
     on = np.array(list(itertools.product((False, True), repeat=n)))
     chances = chance @ np.where(on, density[:, None], 1.0 - density[:, None]).prod(-1)
     share = chances * np.sqrt(on.sum(1))
-    parts, weights = [], []
+    strata = []
     for active, mass, part in zip(on, chances, share / max(share.sum(), 1e-300), strict=True):
         if mass < 1e-12:
             continue
@@ -124,9 +121,16 @@ def by_active(
         x = np.zeros((size, n), np.float32)
         if active.any():
             x[:, active] = qmc.Sobol(int(active.sum()), rng=rng).random(size)
-        parts.append(x)
-        weights.append(np.full(size, mass / size))
-    x, weight = np.concatenate(parts), np.concatenate(weights)
+        strata.append((x, mass))
+    return _joined(strata, signed)
+
+
+def _joined(
+    strata: list[tuple[NDArray[np.float32], float]], signed: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The rows of all strata (rows, chance), on [-1, 1] if signed, and their weights."""
+    x = np.concatenate([rows for rows, _ in strata])
+    weight = np.concatenate([np.full(len(rows), chance / len(rows)) for rows, chance in strata])
     return (np.where(x > 0.0, 2.0 * x - 1.0, 0.0).astype(np.float32) if signed else x), weight
 
 
@@ -135,24 +139,17 @@ def _active(x: NDArray[np.float32], k: int, rng: np.random.Generator) -> None:
     from scipy.stats import qmc  # takes a second to import
 
     size, n = x.shape
-    numbered = math.comb(n, k) <= SETS_UP_TO
+    sets = math.comb(n, k)
+    numbered = sets <= SETS_UP_TO
     points = qmc.Sobol((1 if numbered else n) + k, rng=rng).random_base2(math.ceil(math.log2(max(2, size))))[:size]
     if numbered:
-        chosen = _sets(n, k, (points[:, 0] * math.comb(n, k)).astype(np.int64))
-        values = points[:, 1:]
+        chosen, values = _sets(n, k)[(points[:, 0] * sets).astype(np.int64)], points[:, 1:]
     else:
         chosen, values = np.argsort(points[:, :n], axis=1)[:, :k], points[:, n:]
     x[np.arange(size)[:, None], chosen] = values
 
 
-def _sets(n: int, k: int, number: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The sets of k of n features with these numbers, in lexicographic order: [row, k]."""
-    chosen, left, rest = np.zeros((len(number), k), np.int64), np.full(len(number), k), number.copy()
-    table = np.array([[math.comb(a, b) for b in range(k + 1)] for a in range(n + 1)])
-    for i in range(n):
-        with_i = np.where(left > 0, table[n - 1 - i, np.maximum(left - 1, 0)], 0)
-        take = rest < with_i
-        row = np.nonzero(take)[0]
-        chosen[row, k - left[row]] = i
-        rest, left = np.where(take, rest, rest - with_i), left - take
-    return chosen
+@cache
+def _sets(n: int, k: int) -> NDArray[np.int16]:
+    """All sets of k of n features, in lexicographic order: [set, k]."""
+    return np.array(list(itertools.combinations(range(n), k)), np.int16)

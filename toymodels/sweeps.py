@@ -1,6 +1,6 @@
 """phase_diagram(): several starts for every cell of a density × importance grid, and the phase of the best."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from toymodels.losses import SampledLoss
 from toymodels.metrics import Phase, feature_norms, interference, phase_labels
 from toymodels.minima import minimise
 from toymodels.models import LinearModel, ReLUModel, ToyModel
+from toymodels.problem import Problem
 from toymodels.training import best_start, score, success_rate, train
 
 MODELS = {"relu": ReLUModel, "linear": LinearModel}
@@ -184,7 +185,10 @@ def _named(kind: type | str, argument: str, known: dict) -> type:
 
 
 def run_chunk(settings: Settings, number: int) -> dict[str, np.ndarray]:
-    """Train every start of every cell of one chunk; arrays [restart, cell, ...], one restart for keep="best"."""
+    """Train every start of every cell of one chunk; arrays [restart, cell, ...], one restart for keep="best".
+
+    Of the share of successful starts there is one for all restarts.
+    """
     n, cells = settings.n_features, settings.cells_of_chunks()[number]
     cell = torch.tensor(cells)
     p = torch.tensor(settings.densities, dtype=torch.float64)[cell // len(settings.importances)]
@@ -195,69 +199,56 @@ def run_chunk(settings: Settings, number: int) -> dict[str, np.ndarray]:
     seeds = streams.derived_seeds(settings.seed, index.flatten())
     dtype = torch.float64 if settings.batch is None else torch.float32
     model = settings.model(n, n - 1, len(seeds), generator=seeds, dtype=dtype)
-    of_cells, importance_of_cells = settings.data(n, p), importance
-    features = of_cells.repeat(settings.restarts)
-    importance = importance.repeat(settings.restarts, 1)
+    problem = Problem(settings.data(n, p), importance)
+    starts = problem.repeat(settings.restarts)
     arrays = {}
     if settings.batch is None:
         loss, used = minimise(
-            model, features, importance, settings.steps, settings.tolerance, settings.terms, return_iterations=True
+            model, *starts, settings.steps, settings.tolerance, settings.terms, return_iterations=True
         )
         arrays["converged"] = used < settings.steps
     else:
-        objective = SampledLoss(features, importance, settings.batch, generator=seeds)
+        objective = SampledLoss(*starts, settings.batch, generator=seeds)
         train(model, objective, settings.steps, settings.lr)
         with torch.no_grad():
-            loss = score(model, of_cells, importance_of_cells, rows=16_384)
+            loss = score(model, *problem, rows=16_384)
     arrays |= {"loss": loss, **{PARAMETER + name: values.detach() for name, values in model.named_parameters()}}
-    arrays = {name: value.view(settings.restarts, len(cells), *value.shape[1:]) for name, value in arrays.items()}
-    share = success_rate(arrays["loss"], within=WITHIN)
+    arrays = {name: value.unflatten(0, (settings.restarts, len(cells))) for name, value in arrays.items()}
+    share = success_rate(arrays["loss"], within=WITHIN)[None]
     if settings.keep == "best":
         best = best_start(arrays["loss"])
-        arrays = {name: value.flatten(0, 1)[best].unsqueeze(0) for name, value in arrays.items()}
-    return {**{name: value.numpy() for name, value in arrays.items()}, "share": share.numpy()}
+        arrays = {name: value.flatten(0, 1)[best][None] for name, value in arrays.items()}
+    return {name: value.numpy() for name, value in (arrays | {"share": share}).items()}
 
 
 def _assemble(settings: Settings, finished: Iterable[tuple[int, chunks.Arrays]]) -> PhaseDiagram:
     cells = settings.cells_of_chunks()
-    whole: dict[str, Tensor] = {}  # filled as chunks come, so that no chunk is held twice
+    whole: dict[str, Tensor] = {}  # [restart, cell, ...], filled as chunks come, so that no chunk is held twice
     for number, arrays in finished:
         for name, array in arrays.items():
-            axis = 0 if name == "share" else 1
             if name not in whole:
-                shape = (*array.shape[:axis], settings.cells, *array.shape[axis + 1 :])
+                shape = (len(array), settings.cells, *array.shape[2:])
                 whole[name] = torch.from_numpy(np.empty(shape, array.dtype))
-            part = slice(cells[number].start, cells[number].stop)
-            whole[name][(slice(None),) * axis + (part,)] = torch.from_numpy(array)
+            whole[name][:, cells[number].start : cells[number].stop] = torch.from_numpy(array)
     grid = len(settings.densities), len(settings.importances)
-    best = best_start(whole["loss"])
-    of_best = {name: values.flatten(0, 1)[best] for name, values in whole.items() if name != "share"}
+    share, best = whole.pop("share")[0].view(grid), best_start(whole["loss"])
+    of_best = {name: values.flatten(0, 1)[best].unflatten(0, grid) for name, values in whole.items()}
     W, converged = of_best[PARAMETER + "W"], of_best.get("converged")
-    labels = phase_labels(feature_norms(W)[:, -1], interference(W)[:, -1])
+    labels = phase_labels(feature_norms(W)[..., -1], interference(W)[..., -1])
     if converged is not None:
         labels = torch.where(converged, labels, int(Phase.NOT_CONVERGED))
 
-    def on_grid(values: Tensor) -> Tensor:
-        return values.view(*grid, *values.shape[1:])
+    def parameters(values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name.removeprefix(PARAMETER): values[name] for name in values if name.startswith(PARAMETER)}
 
-    def starts_on_grid(values: Tensor) -> Tensor:
-        return values.view(settings.restarts, *grid, *values.shape[2:])
-
-    def parameters(values: dict[str, Tensor], on_axes: Callable) -> dict[str, Tensor]:
-        return {name.removeprefix(PARAMETER): on_axes(v) for name, v in values.items() if name.startswith(PARAMETER)}
-
-    diagram = PhaseDiagram(
-        torch.tensor(settings.densities, dtype=torch.float64),
-        torch.tensor(settings.importances, dtype=torch.float64),
-        parameters(of_best, on_grid),
-        *(on_grid(values) for values in (of_best["loss"], labels, whole["share"])),
-        settings,
-    )
+    axes = (torch.tensor(values, dtype=torch.float64) for values in (settings.densities, settings.importances))
+    diagram = PhaseDiagram(*axes, parameters(of_best), of_best["loss"], labels, share, settings)
     if settings.keep == "best":
         return diagram
+    starts = {name: values.unflatten(1, grid) for name, values in whole.items()}
     return replace(
         diagram,
-        restart_losses=starts_on_grid(whole["loss"]),
-        restart_parameters=parameters(whole, starts_on_grid),
-        converged=starts_on_grid(whole["converged"]) if "converged" in whole else None,
+        restart_losses=starts["loss"],
+        restart_parameters=parameters(starts),
+        converged=starts.get("converged"),
     )

@@ -31,11 +31,8 @@ class Adam:
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0):
-        self.parameters, self.lr, self.decay = (
-            [values for values in parameters if values.requires_grad],
-            lr,
-            weight_decay,
-        )
+        self.parameters = [values for values in parameters if values.requires_grad]
+        self.lr, self.decay = lr, weight_decay
         self.state = [np.zeros((2, values.numel()), _flat(values).dtype) for values in self.parameters]
         self.number = 0
 
@@ -64,34 +61,11 @@ def _adam(parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0) ->
     return kind(parameters, lr, weight_decay=weight_decay, fused=True)
 
 
-class SGD:
-    """Gradient descent, with or without momentum."""
-
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.0):
-        self.parameters, self.lr, self.momentum = (
-            [values for values in parameters if values.requires_grad],
-            lr,
-            momentum,
-        )
-        self.velocity: list[Tensor] | None = None
-
-    @torch.no_grad()
-    def step(self) -> None:
-        moves = [torch.zeros_like(values) if values.grad is None else values.grad for values in self.parameters]
-        if self.momentum and self.velocity is None:
-            self.velocity = moves = [values.clone() for values in moves]
-        elif self.momentum:
-            torch._foreach_mul_(self.velocity, self.momentum)
-            torch._foreach_add_(self.velocity, moves)
-            moves = self.velocity
-        torch._foreach_add_(self.parameters, moves, alpha=-self.lr)
-
-
 OPTIMIZERS: dict[str, Callable] = {
     "adam": _adam,
     "adamw": lambda parameters, lr: _adam(parameters, lr, WEIGHT_DECAY),
-    "sgd": SGD,
-    "momentum": lambda parameters, lr: SGD(parameters, lr, 0.9),
+    "sgd": torch.optim.SGD,
+    "momentum": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9),
 }
 SCHEDULES: dict[str, Callable[[float], float]] = {  # learning-rate factor against the fraction of steps done
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),

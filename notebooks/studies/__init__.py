@@ -3,6 +3,7 @@
 They are imported from notebooks/, where notebooks run, and are not installed with the package.
 
 introduction                         01  the figure of arrangements by density
+superposition                        02  figures of WᵀW, norms, and what becomes of each feature
 explorer                             01, 03  the page on which superposition can be touched, inside a notebook
 diagrams, landscape, basins          03  phase diagrams by several rules (12 too), where phases meet, where starts end
 canonical, transitions, descents     03, 05  written-down solutions, jumps along a line, starts brought to minima

@@ -14,7 +14,7 @@ from torch import Tensor
 from studies.landscape import EXTENT, Minima
 from toymodels import theory
 from toymodels.branches import Branch
-from toymodels.metrics import Phase
+from toymodels.metrics import Phase, feature_norms, interference
 from toymodels.plots.base import TEXT_WIDTH, array, colour_key, panel_row
 from toymodels.plots.phases import PHASE_COLOURS, diagram_panel, phase_colours, phase_key
 
@@ -30,6 +30,20 @@ BRANCH_COLOURS = {"one kept": "C0", "other kept": "C1", "opposite": "C2", "same 
 def partner_colours(partner: Tensor) -> np.ndarray:
     """Colours [..., 3] of who shares with whom among three features, see diagrams.partners."""
     return np.array([to_rgb(colour) for colour in PARTNER_COLOURS.values()])[array(partner)]
+
+
+def phase_blend(norm: Tensor, overlap: Tensor) -> np.ndarray:
+    """Colours [..., 3] of the extra feature from its norm and interference: the phases' colours, mixed."""
+    kept = np.clip(array(norm), 0, 1)[..., None]
+    shared = np.clip(array(overlap), 0, 1)[..., None]
+    colour = {phase: np.array(to_rgb(name)) for phase, name in PHASE_COLOURS.items()}
+    alone = (1 - shared) * colour[Phase.DEDICATED] + shared * colour[Phase.SUPERPOSITION]
+    return (1 - kept) * colour[Phase.IGNORED] + kept * alone
+
+
+def weights_blend(W: Tensor) -> np.ndarray:
+    """phase_blend of the extra (last) feature of models, W [..., hidden, feature] -> colours [..., 3]."""
+    return phase_blend(feature_norms(W)[..., -1], interference(W)[..., -1])
 
 
 def theory_lines(ax: Axes, n_features: int = 2, **style: object) -> list[Line2D]:

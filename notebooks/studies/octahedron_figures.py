@@ -92,6 +92,6 @@ def optimum_and_basin(
     right.invert_xaxis()  # dense on the left
     for ax, place in ((left, "lower left"), (right, "lower right")):
         ax.axvline(until, color="0.7", lw=0.6)
-        ax.set_xlabel("density $p = 1 - S$")
+        ax.set_xlabel("density $p$")
         ax.legend(loc=place)
     return figure

@@ -7,20 +7,9 @@ overlap are what the compiler vectorises.
 import numpy as np
 
 from toymodels.engine.compiled import ONE, ZERO, inner, specialised
-from toymodels.engine.draws import STEP, mixed, unit
+from toymodels.engine.draws import sparse_rows, unit
 
 TWO, LANES = np.uint64(2), np.uint64(16)
-
-
-def _draw(x, seed, first, density):
-    """x [feature, row]: u/p where u < p, else 0; u are the numbers of the stream from `first` on, row by row."""
-    n = np.uint64(x.shape[0])
-    for i in range(ZERO, n):
-        p, z = density[i], seed + (first + i) * STEP
-        for r in range(ZERO, END):
-            v = np.float32(mixed(z)) / p
-            x[i, r] = v if v < np.float32(1.0) else np.float32(0.0)
-            z += n * STEP
 
 
 def _draw_shared(x, seed, first, density, row, by_example, by_batch):
@@ -106,7 +95,7 @@ def _sampled(theta, gradient, loss, some, p, importance, seeds, start, batch, re
                 row = np.uint64(start // batch if by_batch else start + first)
                 draw_shared(x, seeds[k], number, p_k, row, by_example, by_batch)
             else:
-                draw(x, seeds[k], number, p_k)
+                draw(x, seeds[k], number, p_k, False)
             multiply(W, x, h)
             multiply(W_T, h, error)
             errors(error, b, x, weight, floor, batch - first, squares, sums_b)
@@ -123,7 +112,8 @@ def _sampled(theta, gradient, loss, some, p, importance, seeds, start, batch, re
 
 def _with_blocks_of(rows):
     """The loop for so many examples at a time: a constant, so that the loops over rows vectorise."""
-    parts = {each.__name__[1:]: each for each in (_draw, _draw_shared, _multiply, _errors, _add_slopes)}
+    parts = {each.__name__[1:]: each for each in (_draw_shared, _multiply, _errors, _add_slopes)}
+    parts["draw"] = sparse_rows
     names = {name: specialised(each, f"{name}_{rows}", inner, END=np.uint64(rows)) for name, each in parts.items()}
     return specialised(_sampled, f"sampled_{rows}", ROWS=rows, **names)
 

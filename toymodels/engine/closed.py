@@ -114,13 +114,8 @@ def _powers(u, most, f):
 def _split(a, p, own):
     """α, β, γ and the derivatives of β and γ by a."""
     if own:
-        return (
-            2.0 * (1.0 - p),
-            -2.0 * p / a,
-            2.0 * p * (1.0 + a) / (a * a),
-            2.0 * p / (a * a),
-            -2.0 * p * (2.0 + a) / a**3,
-        )
+        beta, gamma = -2.0 * p / a, 2.0 * p * (1.0 + a) / (a * a)
+        return 2.0 * (1.0 - p), beta, gamma, 2.0 * p / (a * a), -2.0 * p * (2.0 + a) / a**3
     return 1.0 - p, 0.0, p / a, 0.0, -p / (a * a)
 
 

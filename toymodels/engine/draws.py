@@ -47,3 +47,19 @@ def fill(out, seeds, start, density):
             rows = out[k, first : first + 256]
             _uniform(rows.reshape(-1), seeds[k], np.uint64(start + first * out.shape[2]))
             _switch_off(rows, density[k])
+
+
+def sparse_rows(x, seed, first, density, signed):
+    """x [feature, row] from the numbers of the stream from `first` on: u/p where u < p, else 0; signed: 2u/p - 1.
+
+    For blocks of END rows, a constant of who compiles it.
+    """
+    n = np.uint64(x.shape[0])
+    for i in range(ZERO, n):
+        p, z = density[i], seed + (first + i) * STEP
+        for r in range(ZERO, END):
+            v = np.float32(mixed(z)) / p
+            x[i, r] = (
+                (np.float32(2.0) * v - np.float32(1.0) if signed else v) if v < np.float32(1.0) else np.float32(0.0)
+            )
+            z += n * STEP

@@ -7,25 +7,14 @@ that half a million rows lose nothing. Arithmetic is strict: a result has the sa
 
 import numpy as np
 
-from toymodels.engine.compiled import ONE, ZERO, allocating, inner
-from toymodels.engine.draws import STEP, mixed
+from toymodels.engine.compiled import ONE, ZERO, allocating, inner, specialised
+from toymodels.engine.draws import sparse_rows
 
 ROWS = 64  # rows of a block
 LANES = np.uint64(16)  # partial sums of a gradient entry
 END, TWO, THREE, FOUR = np.uint64(ROWS), np.uint64(2), np.uint64(3), np.uint64(4)
-NONE, FULL, DOUBLE = np.float32(0.0), np.float32(1.0), np.float32(2.0)
-
-
-@inner
-def draw(x, seed, first, density, signed):
-    """x [feature, row] from the numbers of the stream from `first` on: u/p where u < p, else 0; signed: 2u/p - 1."""
-    n = np.uint64(x.shape[0])
-    for i in range(ZERO, n):
-        p, z = density[i], seed + (first + i) * STEP
-        for r in range(ZERO, END):
-            v = np.float32(mixed(z)) / p
-            x[i, r] = (DOUBLE * v - FULL if signed else v) if v < FULL else NONE
-            z += n * STEP
+NONE, DOUBLE = np.float32(0.0), np.float32(2.0)
+draw = specialised(sparse_rows, "draw", inner, END=END)
 
 
 @inner

@@ -175,13 +175,8 @@ def _advance(w, active, iterations, tolerance, frames):
     """
     done = afresh = 0
     for k in range(active):
-        theta, gradient, step, trial, trial_gradient = (
-            w.theta[k],
-            w.gradient[k],
-            w.step[k],
-            w.trial[k],
-            w.trial_gradient[k],
-        )
+        theta, gradient, step = w.theta[k], w.gradient[k], w.step[k]
+        trial, trial_gradient = w.trial[k], w.trial_gradient[k]
         steps, changes, products, squares = w.steps[k], w.changes[k], w.products[k], w.squares[k]
         value, state, new_loss = w.value[k], w.state[k], w.trial_loss[k]
         if state[WAITS] == DONE:
@@ -216,13 +211,6 @@ def _advance(w, active, iterations, tolerance, frames):
     return done, afresh
 
 
-def _load(w: Window, slots: np.ndarray, theta: np.ndarray, first: int) -> None:
-    """The instances numbered from `first` on take these slots."""
-    w.some[slots] = first + np.arange(len(slots))
-    w.theta[slots] = w.trial[slots] = theta[w.some[slots]]
-    w.state[slots] = 0
-
-
 def _take_out(w: Window, active: int, theta: np.ndarray, loss: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Writes the results of those that are done; their slots."""
     slots = np.flatnonzero(w.state[:active, WAITS] == DONE)
@@ -240,19 +228,6 @@ def _close(w: Window, active: int, empty: np.ndarray) -> int:
     return left
 
 
-class Queue:
-    """Numbers of the instances that wait, for several threads."""
-
-    def __init__(self, count: int):
-        self.count, self.next, self.lock = count, 0, threading.Lock()
-
-    def take(self, wanted: int) -> tuple[int, int]:
-        """The next so many numbers, or what is left of them: first and end."""
-        with self.lock:
-            first, self.next = self.next, min(self.next + wanted, self.count)
-            return first, self.next
-
-
 def minimise(
     kernel: Kernel,
     theta: np.ndarray,
@@ -267,18 +242,28 @@ def minimise(
     """
     kernel = kernel.with_frames(MARGIN)
     count, d = theta.shape
-    loss, used, queue = np.empty(count), np.empty(count, np.int64), Queue(count)
+    loss, used = np.empty(count), np.empty(count, np.int64)
+    given, lock = 0, threading.Lock()  # how many instances a thread has taken
     fitting = max(1, WINDOW // (8 * d * (2 * MEMORY + 5)))
     worth = math.ceil(ROUND / kernel.cost) if kernel.cost else count
     many = min(threads.number(count, 20 * kernel.cost), math.ceil(count / worth))
     slots = min(fitting, max(worth, math.ceil(count / (8 * many))), math.ceil(count / many))
 
+    def load(w: Window, slots: np.ndarray) -> np.ndarray:
+        """The next instances take these slots; those that stay empty."""
+        nonlocal given
+        with lock:
+            numbers = np.arange(given, min(given + len(slots), count))
+            given += len(numbers)
+        taken = slots[: len(numbers)]
+        w.some[taken], w.state[taken] = numbers, 0
+        w.theta[taken] = w.trial[taken] = theta[numbers]
+        kernel.refresh(numbers)
+        return slots[len(numbers) :]
+
     def work() -> None:
         w = Window.of(slots, d)
-        first, until = queue.take(slots)
-        active = until - first
-        _load(w, np.arange(active), theta, first)
-        kernel.refresh(np.arange(first, until))
+        active = slots - len(load(w, np.arange(slots)))
         while active:
             kernel.evaluate(w.trial[:active], w.trial_gradient[:active], w.trial_loss[:active], w.some[:active])
             done, afresh = _advance(w, active, iterations, tolerance, kernel.has_frames)
@@ -286,11 +271,7 @@ def minimise(
                 asks = w.state[:active, WAITS]
                 kernel.refresh(w.some[:active][(asks == AFRESH) | (asks == LAST)])
             if done > active // CROWDED:
-                slots_done = _take_out(w, active, theta, loss, used)
-                first, until = queue.take(done)
-                _load(w, slots_done[: until - first], theta, first)
-                kernel.refresh(np.arange(first, until))
-                active = _close(w, active, slots_done[until - first :])
+                active = _close(w, active, load(w, _take_out(w, active, theta, loss, used)))
                 tick(done)
 
     threads.run(work, *[()] * many)

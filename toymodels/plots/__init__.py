@@ -1,10 +1,10 @@
 """Panels that several notebooks share. Each takes Axes and arrays and returns what it drew; callers own the figure.
 
-base: sizes and axes. features: directions, WᵀW and norms of a model. phases: diagrams over density and importance.
+base: sizes and axes. features: directions of features, WᵀW. phases: diagrams over density and importance.
 """
 
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, density_axis
-from toymodels.plots.features import feature_directions, feature_status, gram_grid, grid_and_bars, norm_bars
+from toymodels.plots.features import feature_directions, gram_grid
 from toymodels.plots.phases import diagram_panel, linear_diagram_panel, phase_colours, phase_key
 
 __all__ = [
@@ -13,11 +13,8 @@ __all__ = [
     "density_axis",
     "diagram_panel",
     "feature_directions",
-    "feature_status",
     "gram_grid",
-    "grid_and_bars",
     "linear_diagram_panel",
-    "norm_bars",
     "phase_colours",
     "phase_key",
 ]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from torch import Tensor
 
-from toymodels.metrics import Phase, feature_norms, interference
+from toymodels.metrics import Phase
 from toymodels.plots.base import array, colour_key, density_axis
 
 PHASE_COLOURS = {  # of the extra feature
@@ -23,20 +23,6 @@ PHASE_NAMES = {
     Phase.SUPERPOSITION: "superposition",
     Phase.NOT_CONVERGED: "not converged",
 }
-
-
-def phase_blend(norm: Tensor, overlap: Tensor) -> np.ndarray:
-    """Colours [..., 3] of the extra feature from its norm and interference: the phases' colours, mixed."""
-    kept = np.clip(array(norm), 0, 1)[..., None]
-    shared = np.clip(array(overlap), 0, 1)[..., None]
-    colour = {phase: np.array(to_rgb(name)) for phase, name in PHASE_COLOURS.items()}
-    alone = (1 - shared) * colour[Phase.DEDICATED] + shared * colour[Phase.SUPERPOSITION]
-    return (1 - kept) * colour[Phase.IGNORED] + kept * alone
-
-
-def weights_blend(W: Tensor) -> np.ndarray:
-    """phase_blend of the extra (last) feature of models, W [..., hidden, feature] -> colours [..., 3]."""
-    return phase_blend(feature_norms(W)[..., -1], interference(W)[..., -1])
 
 
 def phase_colours(phases: Tensor) -> np.ndarray:
