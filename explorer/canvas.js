@@ -165,7 +165,7 @@ const canvas = (() => {
         last = y;
       }
       if (last < Infinity) return;
-      const between = k => Number((10 ** (plot.y0 + k * (plot.y1 - plot.y0))).toPrecision(5));
+      const between = k => Number((10 ** (plot.y0 + k * (plot.y1 - plot.y0))).toPrecision(4));
       plot.ticks('y', [0.1, 0.5, 0.9].map(between), decades); // closer together than 1, 2, 5
     };
     return plot;

@@ -151,5 +151,5 @@ const phase = (() => {
   canvas.keys(diagram, ([dx, dy]) => {
     redraw.change(within(Math.log10(state.p) - 0.02 * dx, Math.log10(state.r) + 0.02 * dy), 'solve');
   });
-  return { COLOURS, borderAt, cellModel, drawDiagram, drawCut, square };
+  return { COLOURS, borderAt, cellModel, cross, drawDiagram, drawCut, square };
 })();

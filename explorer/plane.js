@@ -5,7 +5,7 @@ const plane = (() => {
   const LIGHT = ['#4a1c00', '#8a3a00', '#c25200', '#e66101', '#f08a3c', '#f7b27a'];
   const DARK = ['#ffe3c7', '#fdc896', '#f7a45a', '#ee7d22', '#d06010', '#a84e0d'];
   const arrows = canvas.surface('arrows', [6, 6, 6, 6], width => {
-    return width < 420 && story.small ? 220 : clamp(width * 0.86, 250, 350);
+    return width < 420 && story.small ? 190 : clamp(width * 0.86, 250, 350);
   });
   const gram = canvas.surface('gram', [24, 6, 6, 26], width => clamp(width * 0.74, 220, 330));
   const strip = canvas.surface('strip', [48, 16, 38, 12], () => 134);

@@ -260,7 +260,8 @@ const reader = (() => {
   document.querySelectorAll('[data-alone]').forEach(button => {
     button.onclick = () => alone(Number(button.dataset.alone));
   });
-  canvas.drag(plot, { move: ([x, y]) => move(x, y), handle: () => [plot.x(input()[0]), plot.y(input()[1])] });
+  const place = () => [plot.x(input()[0]), plot.y(input()[1])];
+  canvas.drag(plot, { move: ([x, y]) => move(x, y), handle: place });
   canvas.keys(plot, ([dx, dy]) => {
     const [x, y] = input();
     move(x + 0.03 * dx, y + 0.03 * dy);
@@ -297,5 +298,5 @@ const reader = (() => {
     return { ...shown, penalty: k, found: count(i, k), border: border[i] };
   }
   const moving = () => !!here.target;
-  return { answer, count, moving, seen };
+  return { answer, count, moving, place, seen };
 })();

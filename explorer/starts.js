@@ -64,8 +64,9 @@ const starts = (() => {
     }
     const { list } = runs, low = Math.min(search.best().loss, ...list.map(run => run.loss)), groups = columns(list);
     const wide = (g.right - g.left) / groups.length, most = Math.max(...groups.map(group => group.runs.length));
-    const pitch = clamp(Math.floor(Math.sqrt((wide - 10) * (g.bottom - g.top - 20) / most)), 3, 14);
-    const across = Math.max(1, Math.floor((wide - 10) / pitch)), high = g.bottom - 5;
+    let pitch = 14; // between dots, so that the highest column finds room
+    while (pitch > 3 && pitch * Math.ceil(most / Math.floor((wide - 8) / pitch)) > g.bottom - g.top - 24) pitch--;
+    const across = Math.max(1, Math.floor((wide - 8) / pitch)), high = g.bottom - 5;
     g.note('left out:', 2, g.bottom + 16, { size: 11.5 });
     g.note('loss:', 2, g.bottom + 32, { size: 11.5 });
     groups.forEach(({ out, runs: mine, least }, k) => {

@@ -7,7 +7,7 @@ const story = (() => {
   const DENSITY = { ask: 'loss density', tell: 'strip' };
   const STEPS = [
     {
-      preset: 'input', name: 'The model', show: 'preset=input', ask: 'inputs', tell: 'gram',
+      preset: 'input', name: 'The model', show: 'preset=input', ask: 'inputs', small: true,
       lead: 'A network notices things: a cat, a face, a name. Call each a feature. Here five features x pass through '
         + 'two numbers, h = Wx, and come back as x\u0302 = ReLU(W\u1d40h + b). Arrow i is the direction in which feature '
         + 'i is written.',
@@ -112,7 +112,7 @@ const story = (() => {
       name: 'In short', ask: 'border counts', question: 'What you have seen',
       answer: '1. On dense data a model keeps as many features as it has dimensions.\n'
         + '2. On sparse data it keeps more, because the ReLU removes interference while a feature is on alone.\n'
-        + '3. A feature more saves error of order p. Sharing costs of order p\u00b2.\n'
+        + '3. Each further feature saves error of order p. Sharing costs error of order p\u00b2.\n'
         + '4. Training often stops in a worse arrangement.\n'
         + '5. What a sparse autoencoder likes best need not be the features.\n'
         + 'And real networks? There nobody knows the features beforehand. If they share directions as here, one neuron '
@@ -178,9 +178,11 @@ const story = (() => {
       $('next').focus({ preventScroll: true });
     })));
     $('acts').replaceChildren(...acts.map(([text, act]) => made(text, act)));
-    const reply = here.guess < 0 ? '' : here.guess === right ? 'Right. ' : `You said: ${guesses[here.guess]}. `;
     const watching = start && play.running;
-    redraw.fill($('answer'), watching ? ['Watch arrows 3, 4 and 5.'] : [[reply, 1], answer]);
+    const reply = watching ? 'Watch arrows 3, 4 and 5.\n' : !guesses.length ? '' : here.guess < 0 ? 'Answer.\n'
+      : here.guess === right ? 'Right.\n' : `You said: ${guesses[here.guess]}.\n`; // a line of its own: the height stays
+    $('answer').classList.toggle('waiting', !!watching);
+    redraw.fill($('answer'), [[reply, 1], answer]);
     $('finding').hidden = here.open; // the answer says it
     $('place').textContent = `${here.step + 1} of ${STEPS.length}`;
     $('back').disabled = here.step === 0;
