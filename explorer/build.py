@@ -123,14 +123,21 @@ def story(read: np.lib.npyio.NpzFile, penalty: float = 0.05) -> dict:
         grid = np.array(list(itertools.product((points + 1) / 2, repeat=sum(on))))
         x.append(np.zeros((len(grid), len(on))))
         x[-1][:, on] = grid
-        weight.append([p ** sum(on) * (1 - p) ** (len(on) - sum(on)) * np.prod(w) for w in itertools.product(weights / 2, repeat=sum(on))])
+        weight.append(
+            [
+                p ** sum(on) * (1 - p) ** (len(on) - sum(on)) * np.prod(w)
+                for w in itertools.product(weights / 2, repeat=sum(on))
+            ]
+        )
     h, weight, unit = np.concatenate(x) @ W.T, np.concatenate(weight)[:, None], W / np.linalg.norm(W, axis=0)
     E, e, d = unit.T.copy(), read["e"][0, -1].astype(float), np.zeros(len(W))  # D = unit: lengths are those of E and e
     own, means = np.inf, [(np.zeros_like(v), np.zeros_like(v)) for v in (E, e, d)]
     for t in range(1, 251):  # Adam
         z = np.maximum((h - d) @ E.T + e, 0)
         error = z @ unit.T + d - h
-        own = min(own, float((weight * (error**2).sum(1, keepdims=True)).sum() + read["penalty"][k] * (weight * z).sum()))
+        own = min(
+            own, float((weight * (error**2).sum(1, keepdims=True)).sum() + read["penalty"][k] * (weight * z).sum())
+        )
         slope = weight * (2 * error @ unit + read["penalty"][k]) * (z > 0)  # of the pre-activations
         slopes = slope.T @ (h - d), slope.sum(0), 2 * (weight * error).sum(0) - slope.sum(0) @ E
         for value, (mean, square), g in zip((E, e, d), means, slopes, strict=True):

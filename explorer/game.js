@@ -36,7 +36,7 @@ const game = (() => {
     }
     const best = search.best().loss, loss = search.lossOf(here.net), gap = loss / best - 1;
     const closeness = 1 - Math.log(clamp(gap, LEVEL, FAR) / LEVEL) / Math.log(FAR / LEVEL), beside = neighbours(search.best().x);
-    $('descend').disabled = gap > 0.1 && !here.settled;
+    $('descend').disabled = gap > 0.1;
     $('closeness').style.width = `${100 * closeness}%`;
     const praise = gap <= LEVEL ? 'You are level with the lowest loss known.'
       : here.settled ? 'A valley: no small step leads lower. Try other neighbours.'

@@ -25,7 +25,7 @@ const plane = (() => {
   const left = x => Array.from({ length: state.n }, (_, j) => j).filter(j => Math.hypot(...tip(x, j)) < 0.15);
   function spot(j) { // where the number of arrow j stands: at its tip, or at the lower edge with those that are left out
     const k = left(here.net).indexOf(j), [x, y] = tip(here.net, j);
-    return k < 0 ? [arrows.x(x), arrows.y(y)] : [arrows.left + 78 + 27 * k, arrows.bottom - 18];
+    return k < 0 ? [arrows.x(x), arrows.y(y)] : [arrows.left + 17 + 25 * k, arrows.bottom - 17];
   }
 
   // ---- arrangements and their names ----
@@ -205,7 +205,7 @@ const plane = (() => {
     if (ghost) for (let j = 0; j < n; j++) g.path([[g.x(0), g.y(0)], [g.x(ghost[j]), g.y(ghost[n + j])]], theme.ink, 5);
     g.c.globalAlpha = 1;
     for (let j = n - 1; j >= 0; j--) drawArrow(g, j);
-    if (left(here.net).length) g.text('left out:', g.left + 8, g.bottom - 18, { base: 'middle', halo: null });
+    if (left(here.net).length) g.text('left out:', g.left + 7, g.bottom - 36, { halo: null });
     if (inputs.shown()) drawPoint(g);
     const note = event ? event.text : ground ? `bright: where arrow ${here.arrow + 1} is best` : '';
     if (note) {
@@ -426,7 +426,10 @@ const plane = (() => {
         let moves = redraw.still() ? most : here.losses.length < 60 ? 1 : 4, after;
         do here.losses.push(after = search.polish(x, 1)); while (--moves && !flat());
         mine.stop = flat() || here.losses.length > most;
-        if (mine.stop) here.losses.push(after = search.polish(x)); // the last bit, along the floor of the valley
+        if (mine.stop) { // the last bit, along the floor of the valley
+          const floor = () => here.losses.push(after = search.polish(x));
+          for (let k = floor(); k < 2 * most && here.losses[k - 2] - after > 1e-9 * after; k = floor());
+        }
         here.net = x.slice();
         if (mine.stop) {
           here.settled = true;

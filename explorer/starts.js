@@ -85,7 +85,7 @@ const starts = (() => {
     });
     const good = list.filter(run => run.loss <= 1.01 * low).length, counts = {};
     list.forEach(({ name }) => { counts[name] = (counts[name] || 0) + 1; });
-    const common = Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 4);
+    const common = Object.entries(counts).sort((a, b) => b[1] - a[1]).filter(([, count]) => count >= 0.01 * list.length);
     const arrangements = common.map(([name, count]) => `${name} ${percent(count / list.length)}`).join(', ');
     const number = list.length === 1 ? '1 start' : `${list.length} starts`;
     const progress = runs.busy ? `Training: ${list.length} of ${runs.total}.` : `${number}.`;

@@ -469,7 +469,15 @@ def test_axe_finds_no_violation(page, scheme):
     folder = importlib.util.find_spec("axe_playwright_python").submodule_search_locations[0]
     script = (Path(folder) / "axe.min.js").read_text()
     page.emulate_media(color_scheme=scheme)
-    for hash in ("", "view=one&ground=basins", "preset=pairs", "preset=beat", "preset=trap", "preset=read", "view=two&p=1"):
+    for hash in (
+        "",
+        "view=one&ground=basins",
+        "preset=pairs",
+        "preset=beat",
+        "preset=trap",
+        "preset=read",
+        "view=two&p=1",
+    ):
         opened(page, hash)
         page.evaluate("document.querySelector('details').open = true")
         page.evaluate(script)
