@@ -75,7 +75,7 @@ def main():
         page.click("#play")
         frames = page.evaluate(EMPTY)
         print(f"density plays: median frame {np.median(frames):.1f} ms, 95 % {np.percentile(frames, 95):.1f} ms")
-        page = visit(browser, "preset=pairs")
+        page = visit(browser, "view=two&p=0.2")
         page.evaluate(TASKS)
         page.click("[data-starts='500']")
         page.wait_for_function("toymodels.state.runs && !toymodels.state.runs.busy", timeout=300_000)

@@ -12,11 +12,11 @@ const address = (() => {
     triangle: { view: 'two', p: 0.63 },
     pairs: { view: 'two', p: 0.2 },
     pentagon: { view: 'two', p: 0.1 },
-    sweep: { view: 'two', p: 0.03 },
+    sweep: { view: 'two', p: 0.05 },
     starts: { view: 'two', p: 0.2 },
     beat: { view: 'two', p: 0.1, game: 'on' },
     superposition: {},
-    trap: { ground: 'basins' },
+    trap: { ground: 'basins', optimizer: 'gd', lr: 0.1 },
     read: { view: 'dictionary', penalty: 0.05 },
   };
 

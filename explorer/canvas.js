@@ -23,7 +23,7 @@ const canvas = (() => {
     const element = document.getElementById(id), c = element.getContext('2d'), [top, right, bottom, left] = margin;
     const plot = { element, c, x0: 0, x1: 1, y0: 0, y1: 1 };
     plot.fit = (given = null) => {
-      const w = element.clientWidth || 1, h = given ?? Math.round(height(w));
+      const w = Math.max(60, element.clientWidth), h = given ?? Math.round(height(w));
       const scale = Math.min(2, devicePixelRatio || 1);
       if (plot.w !== w || plot.h !== h || plot.scale !== scale) {
         Object.assign(plot, { w, h, scale });
@@ -164,31 +164,44 @@ const canvas = (() => {
         plot.ticks('y', [v], decades);
         last = y;
       }
+      if (last < Infinity) return;
+      const between = k => Number((10 ** (plot.y0 + k * (plot.y1 - plot.y0))).toPrecision(4));
+      plot.ticks('y', [0.1, 0.5, 0.9].map(between), decades); // closer together than 1, 2, 5
     };
     return plot;
   }
 
-  // Pointer: down may answer false, which starts no drag; without it a press is the first move.
-  function drag(plot, down, move, up = () => {}) {
+  // Pointer: move(at) on the way; down(at) may answer false, which starts no drag; handle(at): the place of what is
+  // dragged. A finger drags from there alone, so that it scrolls the page elsewhere; its tap moves the handle too.
+  function drag(plot, { move, down = () => true, up = () => {}, handle }) {
+    const { element } = plot;
     let active = false;
-    plot.element.addEventListener('pointerdown', event => {
-      if (event.button) return;
-      active = down ? down(plot.at(event)) !== false : true;
-      if (!active) return;
-      plot.element.setPointerCapture(event.pointerId);
-      plot.element.focus({ preventScroll: true });
+    const begin = event => {
+      const at = plot.at(event), [x, y] = handle ? handle(at) : at, far = handle ? Math.hypot(x - at[2], y - at[3]) : Infinity;
+      const free = event.type === 'click' || event.pointerType !== 'touch' || !handle || far < 30;
+      active = !event.button && free && down(at);
+      if (active && far > 22) move(at);
+      return active;
+    };
+    element.addEventListener('pointerdown', event => {
+      if (!begin(event)) return;
+      element.setPointerCapture(event.pointerId);
+      if (event.pointerType !== 'touch') element.focus({ preventScroll: true });
       event.preventDefault();
-      if (!down) move(plot.at(event));
     });
-    plot.element.addEventListener('touchstart', event => { // after pointerdown: without a drag a finger scrolls the page
+    element.addEventListener('touchstart', event => { // after pointerdown: without a drag a finger scrolls the page
       if (active) event.preventDefault();
     }, { passive: false });
-    plot.element.addEventListener('pointermove', event => {
+    element.addEventListener('pointermove', event => {
       if (active) move(plot.at(event));
     });
-    for (const name of ['pointerup', 'pointercancel']) plot.element.addEventListener(name, () => {
+    const end = () => {
       if (active) up();
       active = false;
+    };
+    for (const name of ['pointerup', 'pointercancel']) element.addEventListener(name, end);
+    element.addEventListener('click', event => { // of a finger that neither dragged nor scrolled
+      if (event.pointerType === 'touch' && begin(event)) end();
     });
   }
   const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };

@@ -2,7 +2,7 @@
 const curve = (() => {
   const { theme } = canvas;
   const HIGH = 124, LOW = 40; // of the canvas: with a curve, without one
-  const place = id => canvas.surface(id, [10, 20, 36, 62], () => HIGH);
+  const place = id => canvas.surface(id, [10, 20, 36, 72], () => HIGH);
   function draw(plot, losses, lowest, empty) {
     const finite = losses.filter(loss => loss > 0 && Number.isFinite(loss));
     const g = plot.fit(finite.length < 2 ? LOW : HIGH);

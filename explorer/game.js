@@ -1,7 +1,7 @@
 // Beat the best: the reader drags arrows, each bias follows at its best value, and the loss is compared with the
 // lowest known.
 const game = (() => {
-  const { short, above, clamp } = format, LEVEL = 1e-5, $ = id => document.getElementById(id);
+  const { short, above, clamp } = format, LEVEL = 1e-5, FAR = 3, { here } = plane, $ = id => document.getElementById(id);
   function scattered() { // arrows of length 0.8, in an order that is not the best one
     const n = state.n, x = new Float64Array(3 * n);
     for (let j = 0; j < n; j++) {
@@ -12,8 +12,14 @@ const game = (() => {
     model.fitBiases(x, search.M, n, search.densities());
     return x;
   }
+  function neighbours(x) { // of arrow 1: the two that point most its way
+    const along = j => (x[0] * x[j] + x[state.n] * x[state.n + j]) / Math.hypot(x[j], x[state.n + j]);
+    const list = Array.from({ length: state.n - 1 }, (_, j) => j + 1).sort((i, j) => along(j) - along(i)).slice(0, 2);
+    return list.sort().map(j => j + 1).join(' and ');
+  }
   function begin() {
     plane.stop();
+    here.moves = 0;
     state.game = 'on';
     plane.set(scattered());
     plane.keep();
@@ -23,14 +29,19 @@ const game = (() => {
     const on = state.game === 'on';
     $('game').hidden = !on;
     $('beat').setAttribute('aria-pressed', on);
-    if (!on) return;
-    const best = search.best().loss, loss = search.lossOf(plane.here.net), gap = loss / best - 1;
-    const closeness = clamp(-Math.log10(Math.max(gap, LEVEL)) / 5, 0, 1); // 0 from twice the best loss, 1 at the best
+    $('best').disabled = on;
+    if (!on) {
+      $('descend').disabled = false;
+      return;
+    }
+    const best = search.best().loss, loss = search.lossOf(here.net), gap = loss / best - 1;
+    const closeness = 1 - Math.log(clamp(gap, LEVEL, FAR) / LEVEL) / Math.log(FAR / LEVEL), beside = neighbours(search.best().x);
+    $('descend').disabled = gap > 0.1;
     $('closeness').style.width = `${100 * closeness}%`;
     const praise = gap <= LEVEL ? 'You are level with the lowest loss known.'
-      : plane.here.settled ? 'A valley: no small step leads lower. Try other neighbours.'
-      : gap < 0.01 ? 'Within 1 %. Press \u201cDescend\u201d for the last bit.'
-      : gap < 0.1 ? 'Close. Try other neighbours for the most important feature, 1.'
+      : here.settled ? 'A valley: no small step leads lower. Try other neighbours.'
+      : gap < 0.1 ? 'Close. Press \u201cDescend\u201d for the last bit.'
+      : here.moves > 5 ? `Who stands beside 1? In the best known, its neighbours are ${beside}.`
       : 'Which arrows should be neighbours?';
     const place = gap <= LEVEL ? '' : `${above(loss, best)} above. `;
     redraw.fill($('score'), ['Best known ', [short(best, 4), 1], '. You: ', [short(loss, 4), 1], `. ${place}${praise}`]);

@@ -1,6 +1,6 @@
 // What goes in and what comes out: one slider for each feature, h = Wx in the plane, and the outputs as bars.
 const inputs = (() => {
-  const { fixed, clamp } = format, $ = id => document.getElementById(id);
+  const { fixed } = format, $ = id => document.getElementById(id);
   const values = () => state.x || Array.from({ length: state.n }, (_, k) => k ? 0 : 1);
   const answer = () => model.answer(plane.here.net, search.M, state.n, values());
   const shown = () => values().some(value => value > 0);
@@ -27,13 +27,11 @@ const inputs = (() => {
     if (box.childElementCount !== state.n) build();
     [...box.children].forEach((row, k) => {
       const [, slider, given, bar, made] = row.children;
-      const below = u[k] < -0.005, reach = clamp(Math.abs(u[k]), 0, 1.25) / 1.25;
       if (Math.abs(slider.value - x[k]) > 1e-9) slider.value = x[k];
       given.textContent = x[k].toFixed(2);
       made.textContent = out[k].toFixed(2);
-      bar.firstChild.style.width = `${100 * reach}%`;
-      bar.firstChild.className = below ? 'below' : '';
-      bar.title = below ? `${fixed(u[k])} before the ReLU` : '';
+      redraw.bar(bar, u[k] / 1.25);
+      bar.title = `${fixed(u[k])} before the ReLU`;
     });
   }
   function only(k) { // feature k alone, fully on

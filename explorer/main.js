@@ -68,12 +68,11 @@ const main = (() => {
   all('[data-view]').forEach(button => {
     button.hidden = !Object.hasOwn(redraw.views, button.dataset.view);
     button.onclick = () => {
-      story.close();
-      show({ ...state, view: button.dataset.view, preset: '' });
+      story.leave({ ...state, view: button.dataset.view });
     };
   });
   $('copy').onclick = async () => {
-    const link = location.href.split('#')[0] + '#' + address.write(state), label = $('copy').textContent;
+    const link = location.href.split('#')[0] + '#' + address.write(state), label = $('copy').innerHTML;
     try { await navigator.clipboard.writeText(link); } catch {
       const area = Object.assign(document.createElement('textarea'), { value: link });
       document.body.append(area);
@@ -83,7 +82,7 @@ const main = (() => {
       $('copy').focus();
     }
     $('copy').textContent = 'Copied';
-    setTimeout(() => { $('copy').textContent = label; }, 1500);
+    setTimeout(() => { $('copy').innerHTML = label; }, 1500);
   };
 
   // ---- the address ----

@@ -66,7 +66,7 @@ const phase = (() => {
     g.text('100 %', x + w, y + 20, { align: 'right', colour: INK, halo: null, size: 11 });
   }
   function drawCross(g) {
-    const x = g.x(Math.log10(state.p)), y = g.y(Math.log10(state.r)), gap = 8;
+    const [x, y] = cross(), gap = 8;
     const arms = [
       [[x, g.top], [x, y - gap]], [[x, y + gap], [x, g.bottom]],
       [[g.left, y], [x - gap, y]], [[x + gap, y], [g.right, y]],
@@ -79,7 +79,8 @@ const phase = (() => {
   function drawDiagram() {
     const g = diagram.fit(), image = picture(state.layer);
     const w = (g.right - g.left) / (COLUMNS - 1), h = (g.bottom - g.top) / (ROWS - 1);
-    g.clip(() => {
+    const blank = story.here.asking; // the map would give the answer away
+    if (!blank) g.clip(() => {
       g.c.imageSmoothingEnabled = false;
       g.c.drawImage(image, g.left - w / 2, g.top - h / 2, w * COLUMNS, h * ROWS);
       drawBorders(g);
@@ -88,7 +89,8 @@ const phase = (() => {
     g.logTicks('x', [1, 0.1, 0.01], [0.1, 0.01]);
     g.logTicks('y', [0.1, 1, 10], [0.1, 1]);
     g.titles('density p: dense \u2192 sparse', 'importance r of feature 2');
-    if (state.layer === 'phase') drawRegions(g); else drawScale(g);
+    if (blank) g.note('?', g.x(-1), g.y(0), { align: 'center', base: 'middle', size: 40 });
+    else if (state.layer === 'phase') drawRegions(g); else drawScale(g);
     drawCross(g);
   }
 
@@ -144,9 +146,10 @@ const phase = (() => {
   }
 
   const within = (p, r) => ({ p: 10 ** clamp(p, -2, 0), r: 10 ** clamp(r, -1, 1) });
-  canvas.drag(diagram, null, ([p, r]) => redraw.change(within(p, r), 'solve'));
+  const cross = () => [diagram.x(Math.log10(state.p)), diagram.y(Math.log10(state.r))];
+  canvas.drag(diagram, { move: ([p, r]) => redraw.change(within(p, r), 'solve'), handle: cross });
   canvas.keys(diagram, ([dx, dy]) => {
     redraw.change(within(Math.log10(state.p) - 0.02 * dx, Math.log10(state.r) + 0.02 * dy), 'solve');
   });
-  return { COLOURS, borderAt, cellModel, drawDiagram, drawCut, square };
+  return { COLOURS, borderAt, cellModel, cross, drawDiagram, drawCut, square };
 })();

@@ -4,23 +4,33 @@ const plane = (() => {
   const $ = id => document.getElementById(id);
   const LIGHT = ['#4a1c00', '#8a3a00', '#c25200', '#e66101', '#f08a3c', '#f7b27a'];
   const DARK = ['#ffe3c7', '#fdc896', '#f7a45a', '#ee7d22', '#d06010', '#a84e0d'];
-  const arrows = canvas.surface('arrows', [6, 6, 6, 6], width => clamp(width * 0.86, 250, 350));
+  const arrows = canvas.surface('arrows', [6, 6, 6, 6], width => {
+    return width < 420 && story.small ? 190 : clamp(width * 0.86, 250, 350);
+  });
   const gram = canvas.surface('gram', [24, 6, 6, 26], width => clamp(width * 0.74, 220, 330));
-  const strip = canvas.surface('strip', [42, 16, 38, 12], () => 128);
+  const strip = canvas.surface('strip', [48, 16, 38, 12], () => 134);
   const descent = curve.place('descent-two');
   Object.assign(arrows, { x0: -1.45, x1: 1.45, y0: -1.45, y1: 1.45 });
   Object.assign(strip, { x0: 0, x1: -2 });
 
   // net: the weights and biases shown; following: they are the best known; target: where they glide to.
-  // settled: the last descent came to a valley, and nothing was moved since.
-  const here = { net: new Float64Array(15), arrow: 0, hover: -1, following: true, target: null, losses: [], settled: false };
+  // settled: the last descent came to a valley, and nothing was moved since. moves: by hand, in the game.
+  // event: what has just happened while the density plays: { text, net }, net where an arrow jumped from, or null.
+  const here = {
+    net: new Float64Array(15), arrow: 0, hover: -1, following: true, target: null, losses: [], settled: false, moves: 0,
+    event: null,
+  };
   const tip = (x, j) => [x[j], x[state.n + j]];
 
-  const pixels = ([x, y]) => [arrows.x(x), arrows.y(y)];
+  const left = x => Array.from({ length: state.n }, (_, j) => j).filter(j => Math.hypot(...tip(x, j)) < 0.15);
+  function spot(j) { // where the number of arrow j stands: at its tip, or at the lower edge with those that are left out
+    const k = left(here.net).indexOf(j), [x, y] = tip(here.net, j);
+    return k < 0 ? [arrows.x(x), arrows.y(y)] : [arrows.left + 17 + 25 * k, arrows.bottom - 17];
+  }
 
   // ---- arrangements and their names ----
   const KNOWN = ['two at right angles', 'a triangle', 'two pairs', 'a pentagon'];
-  const TINTS = ['#5e3c99', '#1f78b4', '#33a02c', '#e66101', '#8c8c94'];
+  const TINTS = ['#bfe3df', '#74bcb5', '#2f8f87', '#0b5750', '#8c8c94'];
   const kindOf = name => KNOWN.indexOf(name) < 0 ? KNOWN.length : KNOWN.indexOf(name);
   function nameOf(count, pairs) {
     const names = [
@@ -31,10 +41,11 @@ const plane = (() => {
     return names[count][pairs] ?? names[count][1] ?? names[count][0];
   }
   function arrangement(x, n = state.n) { // a feature is represented if its arrow is longer than a half
-    const kept = Array.from({ length: n }, (_, j) => [x[j], x[n + j]]).filter(w => Math.hypot(...w) > 0.5);
+    const all = Array.from({ length: n }, (_, j) => [x[j], x[n + j]]), is = w => Math.hypot(...w) > 0.5;
+    const kept = all.filter(is), out = all.map((w, j) => is(w) ? 0 : j + 1).filter(Boolean);
     const cosine = (u, v) => (u[0] * v[0] + u[1] * v[1]) / Math.hypot(...u) / Math.hypot(...v);
     const pairs = kept.flatMap((u, k) => kept.slice(k + 1).filter(v => cosine(u, v) < -0.94)).length;
-    return { count: kept.length, name: nameOf(kept.length, pairs) };
+    return { count: kept.length, name: nameOf(kept.length, pairs), out };
   }
   function outline(c, x, y, size, sides) { // a circle without sides
     c.beginPath();
@@ -87,7 +98,7 @@ const plane = (() => {
     here.target = target;
     approach();
   }
-  const approach = redraw.eased(110, part => {
+  const approach = redraw.eased(() => play.running ? 60 : 110, part => {
     const { target } = here;
     if (!target) return false;
     let far = 0;
@@ -161,35 +172,46 @@ const plane = (() => {
     });
   }
   function drawArrow(g, j) {
-    const [x, y] = pixels(tip(here.net, j)), origin = [g.x(0), g.y(0)];
+    const [x, y] = spot(j), origin = [g.x(0), g.y(0)];
     const colour = (theme.dark ? DARK : LIGHT)[j], strong = here.hover < 0 ? j === here.arrow : j === here.hover;
-    g.path([origin, [x, y]], theme.paper, 6.5);
-    g.path([origin, [x, y]], colour, strong ? 4 : 2.8);
-    g.dot(x, y, strong ? 12 : 10.5, colour, strong ? theme.ink : theme.paper, strong ? 2.5 : 1.5);
-    const number = { align: 'center', base: 'middle', weight: 700, colour: inkOn(colour), halo: null };
+    const out = left(here.net).includes(j);
+    if (!out) {
+      g.path([origin, [x, y]], theme.paper, 6.5);
+      g.path([origin, [x, y]], colour, strong ? 4 : 2.8);
+    }
+    g.dot(x, y, strong ? 12 : 10.5, out ? theme.paper : colour, strong ? theme.ink : out ? colour : theme.paper, strong ? 2.5 : 1.5);
+    const number = { align: 'center', base: 'middle', weight: 700, colour: out ? theme.ink : inkOn(colour), halo: null };
     g.text(String(j + 1), x, y + 0.5, number);
   }
   function drawPoint(g) { // where the input lands: h = Wx
     const [h1, h2] = inputs.answer().h;
     const x = clamp(g.x(h1), g.left + 8, g.right - 8), y = clamp(g.y(h2), g.top + 8, g.bottom - 8);
     g.diamond(x, y, Math.min(...farFrom(x, y)) < 18); // around a tip, so that its number stays in sight
-    const left = x > g.right - 70;
-    const align = left ? 'right' : 'left';
-    g.text('h = Wx', x + (left ? -20 : 20), y, { align, base: 'middle', weight: 650, colour: theme.good });
+    const over = clamp(y + (h2 < 0 ? 29 : -29), g.top + 10, g.bottom - 10); // beyond a tip, or beside a flat arrow
+    g.text('h = Wx', clamp(x, g.left + 30, g.right - 30), over, { align: 'center', base: 'middle', weight: 650, colour: theme.good });
   }
   function drawArrows() {
     const g = arrows.fit(), n = state.n, side = g.square();
-    if (slice.ready && !here.target) drawSlice(g, side);
+    const ground = slice.ready && !here.target && (!story.here.open || state.game === 'on' || here.hover >= 0);
+    if (ground) drawSlice(g, side);
     g.frame();
     g.path([[g.x(0), g.top], [g.x(0), g.bottom]], theme.soft, 0.6);
     g.path([[g.left, g.y(0)], [g.right, g.y(0)]], theme.soft, 0.6);
     g.c.setLineDash([2, 4]);
     g.dot(g.x(0), g.y(0), g.x(1) - g.x(0), null, theme.soft, 0.8);
     g.c.setLineDash([]);
+    const { event } = here, ghost = event && event.net;
+    g.c.globalAlpha = 0.3;
+    if (ghost) for (let j = 0; j < n; j++) g.path([[g.x(0), g.y(0)], [g.x(ghost[j]), g.y(ghost[n + j])]], theme.ink, 5);
+    g.c.globalAlpha = 1;
     for (let j = n - 1; j >= 0; j--) drawArrow(g, j);
+    if (left(here.net).length) g.text('left out:', g.left + 7, g.bottom - 36, { halo: null });
     if (inputs.shown()) drawPoint(g);
-    const ground = `ground: loss over the place of ${here.arrow + 1}, dark is high`;
-    if (slice.ready && !here.target) g.note(ground, g.left + 8, g.bottom - 9, { size: 11.5, halo: theme.paper });
+    const note = event ? event.text : ground ? `bright: where arrow ${here.arrow + 1} is best` : '';
+    if (note) {
+      g.rect(g.left + 1, g.top + 1, g.width(note) + 16, 22, theme.paper);
+      g.text(note, g.left + 9, g.top + 16, { halo: null });
+    }
     const place = tip(here.net, here.arrow).map(v => fixed(v)).join(', ');
     arrows.element.setAttribute('aria-label', `Feature directions: ${arrangement(here.net).name}. `
       + `Arrow ${here.arrow + 1} chosen at ${place}. Number keys choose an arrow, arrow keys move its tip.`);
@@ -231,21 +253,14 @@ const plane = (() => {
     });
     return list;
   }
-  function drawBand(g) { // names stand above the band, so that the handle below covers none
+  function drawBand(g) {
     const at = k => g.x(Math.log10(DATA.sweep.densities[k])), last = stripNames.length - 1;
-    let free = g.left;
     for (const { name, count, from, to } of segments()) {
       const left = from ? (at(from - 1) + at(from)) / 2 : g.left;
       const right = to < last ? (at(to) + at(to + 1)) / 2 : g.right;
       g.rect(left, g.top, right - left - 1, g.bottom - g.top, TINTS[kindOf(name)]);
       if (kindOf(name) === KNOWN.length) continue;
-      const plain = name.replace('a ', '').replace('two at ', '');
-      const middle = (left + right) / 2, width = g.width(plain) / 2;
-      g.text(String(count), middle, g.top - 21, { align: 'center', size: 15, weight: 700, halo: null });
-      const place = clamp(middle, g.left + width, g.right - width);
-      if (place - width < free) continue;
-      g.note(plain, place, g.top - 6, { align: 'center' });
-      free = place + width + 4;
+      g.text(String(count), (left + right) / 2, g.top - 8, { align: 'center', size: 15, weight: 700, halo: null });
     }
   }
   function drawStrip() {
@@ -262,6 +277,11 @@ const plane = (() => {
     g.path([[x, g.top - 1], [x, g.bottom + 4]], '#111111', 2.2);
     g.dot(x, middle, 9, theme.paper, theme.ink, 2.5);
     const { name, count } = stripNames[search.nearest(state.p)];
+    if (known) { // the present arrangement stands over the handle
+      const half = g.width(name) / 2 + 9, place = clamp(x, g.left + half, g.right - half);
+      glyph(g, place - half + 7, g.top - 35, 7, name);
+      g.text(name, place + 9, g.top - 31, { align: 'center', halo: null });
+    }
     const best = known ? `: best arrangement ${name}, ${count} of 5 features` : '';
     strip.element.setAttribute('aria-label', `Density ${short(state.p, 2)}${best}. Arrow keys change the density.`);
   }
@@ -273,7 +293,8 @@ const plane = (() => {
     if (play.running) return 'On the way.';
     if (best.busy) return `Looking for lower ones: ${best.starts} starts so far.`;
     if (loss <= best.loss * (1 + 1e-6)) return `The lowest ${where}.`;
-    return `${above(loss, best.loss)} above the lowest ${where}, ${short(best.loss, 4)}.`;
+    const valley = here.settled ? ' A valley: no small step leads lower.' : '';
+    return `${above(loss, best.loss)} above the lowest ${where}, ${short(best.loss, 4)}.${valley}`;
   }
   function sentences() {
     const loss = search.lossOf(here.net), { count, name } = arrangement(here.net), n = state.n;
@@ -289,7 +310,7 @@ const plane = (() => {
 
   // ---- what a person does ----
   function stop() { // whatever moves by itself
-    here.target = null;
+    here.target = here.event = null;
     here.settled = false;
     play.stop();
     descend.stop();
@@ -305,6 +326,7 @@ const plane = (() => {
     redraw.change({}, 'net');
   }
   function chooseArrow(j) {
+    here.moves++;
     if (here.arrow !== j) {
       here.arrow = j;
       computeSlice();
@@ -312,19 +334,29 @@ const plane = (() => {
     redraw.schedule('net');
   }
   const farFrom = (px, py) => Array.from({ length: state.n }, (_, j) => {
-    const [x, y] = tip(here.net, j);
-    return Math.hypot(arrows.x(x) - px, arrows.y(y) - py);
+    const [x, y] = spot(j);
+    return Math.hypot(x - px, y - py);
   });
-  canvas.drag(arrows, ([, , px, py]) => {
-    const far = farFrom(px, py), nearest = far.indexOf(Math.min(...far));
-    if (far[nearest] > 26) return false;
-    stop();
-    here.hover = nearest;
-    here.following = false;
-    chooseArrow(nearest);
-  }, ([x, y]) => moveTip(x, y), () => {
-    here.hover = -1;
-    redraw.schedule('net');
+  function nearest([, , px, py]) {
+    const far = farFrom(px, py);
+    return far.indexOf(Math.min(...far));
+  }
+  canvas.drag(arrows, {
+    handle: at => spot(nearest(at)),
+    down(at) {
+      const j = nearest(at);
+      if (farFrom(at[2], at[3])[j] > 26) return false;
+      stop();
+      here.hover = j;
+      here.following = false;
+      chooseArrow(j);
+      return true;
+    },
+    move: ([x, y]) => moveTip(x, y),
+    up() {
+      here.hover = -1;
+      redraw.schedule('net');
+    },
   });
   canvas.keys(arrows, ([dx, dy]) => {
     const [x, y] = tip(here.net, here.arrow);
@@ -351,6 +383,17 @@ const plane = (() => {
   });
   for (const plot of [arrows, gram]) plot.element.addEventListener('pointerleave', () => hoverOver(-1));
 
+  function notice(before, after) { // an arrow that arrives while the density plays: by growing, or in a jump
+    const { out } = arrangement(before), now = arrangement(after).out, come = out.filter(j => !now.includes(j));
+    if (!come.length) return;
+    const far = before.reduce((most, value, k) => Math.max(most, Math.abs(value - after[k])), 0), jump = far > 0.3;
+    const event = { text: `arrow ${come.join(' and ')} ${jump ? 'arrives in a jump' : 'has grown, little by little'}`, net: jump && here.net };
+    here.event = event;
+    setTimeout(() => {
+      if (here.event === event) here.event = null;
+      redraw.schedule('net');
+    }, 1400);
+  }
   function setDensity(p, playing = false) {
     if (!playing) {
       play.stop();
@@ -360,11 +403,14 @@ const plane = (() => {
     Object.assign(here, { losses: [], settled: false });
     $('warning-two').textContent = '';
     state.p = clamp(p, 0.01, 1);
-    if (here.following) followBest(glide);
-    else computeSlice();
+    if (here.following) {
+      const before = here.target || here.net;
+      followBest(glide);
+      if (playing) notice(before, here.target || here.net);
+    } else computeSlice();
     redraw.change({}, 'density');
   }
-  canvas.drag(strip, null, ([p]) => setDensity(10 ** p));
+  canvas.drag(strip, { move: ([p]) => setDensity(10 ** p) });
   canvas.keys(strip, ([dx, dy]) => setDensity(10 ** (Math.log10(state.p) - 0.02 * (dx + dy))));
 
   // ---- gradient descent to the bottom, shown on the way; never raises the loss ----
@@ -374,16 +420,17 @@ const plane = (() => {
       stop();
       const mine = walk = { stop: false }, x = here.net.slice(), setting = search.setting(), most = 400;
       here.losses = [search.lossOf(x)];
+      const flat = () => here.losses.length > 20 && here.losses[here.losses.length - 21] - here.losses[here.losses.length - 1] < 1e-6 * here.losses[0];
       const step = () => {
         if (mine.stop || search.setting() !== setting) return;
-        let before, after, moves = redraw.still() ? most : 2;
-        do {
-          before = here.losses[here.losses.length - 1];
-          after = search.polish(x, 1);
-          here.losses.push(after);
-        } while (--moves && before - after > 1e-12);
+        let moves = redraw.still() ? most : here.losses.length < 60 ? 1 : 4, after;
+        do here.losses.push(after = search.polish(x, 1)); while (--moves && !flat());
+        mine.stop = flat() || here.losses.length > most;
+        if (mine.stop) { // the last bit, along the floor of the valley
+          const floor = () => here.losses.push(after = search.polish(x));
+          for (let k = floor(); k < 2 * most && here.losses[k - 2] - after > 1e-9 * after; k = floor());
+        }
         here.net = x.slice();
-        mine.stop = before - after <= 1e-12 || here.losses.length > most;
         if (mine.stop) {
           here.settled = true;
           keep();
@@ -444,7 +491,7 @@ const plane = (() => {
       game.draw();
     },
   };
-  const tips = () => Array.from({ length: state.n }, (_, j) => pixels(tip(here.net, j)));
+  const tips = () => Array.from({ length: state.n }, (_, j) => spot(j));
   const sliced = () => slice.ready;
   return {
     here, arrangement, glyph, set, glide, keep, followBest, setDensity, descend: descend.run, fresh, showBest, resize,

@@ -69,7 +69,7 @@ const reader = (() => {
     here.target = anglesNow();
     approach();
   }
-  const approach = redraw.eased(90, part => {
+  const approach = redraw.eased(() => 90, part => {
     if (!here.target) return false;
     const left = here.target.map((to, j) => turn(here.angles[j], to));
     redraw.schedule('directions');
@@ -199,8 +199,7 @@ const reader = (() => {
     if (!$('latents').childElementCount) build();
     [...$('latents').children].forEach((line, j) => {
       const [, bar, number] = line.children, wrote = z[j] * length[j], below = u[j] < 0;
-      bar.firstChild.style.width = `${100 * clamp(Math.abs(u[j]) * length[j] / REACH, 0, 1)}%`;
-      bar.firstChild.className = below ? 'below' : '';
+      redraw.bar(bar, u[j] * length[j] / REACH);
       number.textContent = below ? 'off' : wrote.toFixed(2);
     });
   }
@@ -261,7 +260,8 @@ const reader = (() => {
   document.querySelectorAll('[data-alone]').forEach(button => {
     button.onclick = () => alone(Number(button.dataset.alone));
   });
-  canvas.drag(plot, null, ([x, y]) => move(x, y));
+  const place = () => [plot.x(input()[0]), plot.y(input()[1])];
+  canvas.drag(plot, { move: ([x, y]) => move(x, y), handle: place });
   canvas.keys(plot, ([dx, dy]) => {
     const [x, y] = input();
     move(x + 0.03 * dx, y + 0.03 * dy);
@@ -270,7 +270,7 @@ const reader = (() => {
     if (is) alone(Number(key) - 1);
     return is;
   });
-  canvas.drag(counts, null, ([penalty]) => setPenalty(nearest(10 ** penalty)));
+  canvas.drag(counts, { move: ([penalty]) => setPenalty(nearest(10 ** penalty)) });
   canvas.keys(counts, ([dx, dy]) => setPenalty(index() + dx + dy));
 
   redraw.views.dictionary = {
@@ -298,5 +298,5 @@ const reader = (() => {
     return { ...shown, penalty: k, found: count(i, k), border: border[i] };
   }
   const moving = () => !!here.target;
-  return { answer, count, moving, seen };
+  return { answer, count, moving, place, seen };
 })();

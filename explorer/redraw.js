@@ -27,7 +27,7 @@ const redraw = (() => {
     }, 250);
   }
   function change(values, ...parts) {
-    Object.assign(state, values, { preset: '' });
+    Object.assign(state, values); // a step of the story keeps its name, and the address what differs from it
     save();
     schedule(...parts);
   }
@@ -68,7 +68,7 @@ const redraw = (() => {
   function eased(tempo, move) {
     let last = 0, running = false;
     function step(now) {
-      const part = 1 - Math.exp(-Math.max(0, now - last) / tempo);
+      const part = 1 - Math.exp(-Math.max(0, now - last) / tempo());
       last = now;
       running = move(part);
       if (running) requestAnimationFrame(step);
@@ -85,6 +85,10 @@ const redraw = (() => {
       button.setAttribute('aria-pressed', button.dataset[name] === String(value));
     });
   }
+  function bar(element, value) { // of -1 to 1, from a zero inside it: what the ReLU removes goes to the left
+    element.firstChild.style.width = `${44 * Math.min(1, Math.abs(value))}%`;
+    element.firstChild.className = value < 0 ? 'below' : '';
+  }
   const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
-  return { views, after, schedule, save, change, foreign, inPieces, fill, eased, press, still };
+  return { views, after, schedule, save, change, foreign, inPieces, fill, eased, press, bar, still };
 })();

@@ -2,7 +2,7 @@
 const starts = (() => {
   const { theme } = canvas, { clamp, short, percent } = format, { M } = search, $ = id => document.getElementById(id);
   const here = { runs: null };
-  const dots = canvas.surface('dots', [14, 12, 34, 12], () => here.runs ? 132 : 40);
+  const COLUMNS = 5, dots = canvas.surface('dots', [4, 6, 38, 50], () => here.runs ? 164 : 40);
   let seed = 0; // of the next single start
 
   function train(total) {
@@ -17,7 +17,7 @@ const starts = (() => {
       for (let k = 0; k < 20 && !run.done; k++) run.step();
       if (run.done) {
         const loss = model.lossAt(run.x, M, n, p, weights);
-        runs.list.push({ x: run.x, loss, name: plane.arrangement(run.x, n).name });
+        runs.list.push({ x: run.x, loss, ...plane.arrangement(run.x, n) });
         search.offer(run.x, loss);
         run = null;
       }
@@ -45,17 +45,15 @@ const starts = (() => {
     redraw.change({}, 'net', 'dots');
   }
 
-  function place(g, list) { // dots of like losses stand above one another
-    const size = list.length > 150 ? 4 : 6, room = g.bottom - g.top - 10, columns = {}, heights = {};
-    const column = run => Math.round((g.x(run.loss) - g.left) / size);
-    list.forEach(run => { columns[column(run)] = (columns[column(run)] || 0) + 1; });
-    const rise = Math.min(size * 1.6, room / Math.max(...Object.values(columns)));
-    list.forEach(run => {
-      const height = heights[column(run)] = (heights[column(run)] || 0) + 1;
-      run.px = g.left + column(run) * size;
-      run.py = g.bottom - 5 - (height - 1) * rise;
-    });
-    return size;
+  // Columns of dots, one for each set of features left out, the lowest loss left; what is rare stands together.
+  function columns(list) {
+    const found = {};
+    list.forEach(run => (found[run.out.join(' ')] ||= []).push(run));
+    const least = runs => Math.min(...runs.map(run => run.loss)), common = Object.entries(found).sort((a, b) => b[1].length - a[1].length);
+    const groups = common.slice(0, COLUMNS).map(([out, runs]) => ({ out: out || 'none', runs, least: least(runs) }));
+    const rest = common.slice(COLUMNS).flatMap(([, runs]) => runs);
+    groups.sort((a, b) => a.least - b.least);
+    return rest.length ? [...groups, { out: '', runs: rest, least: least(rest) }] : groups;
   }
   function draw() {
     const g = dots.fit(), { runs } = here;
@@ -64,23 +62,30 @@ const starts = (() => {
       $('starts').textContent = 'A start is a model with random weights, trained by Adam for 600 steps.';
       return;
     }
-    const { list } = runs, losses = list.map(run => run.loss), low = Math.min(search.best().loss, ...losses);
-    const high = Math.max(...losses, low * 1.02), spread = high - low;
-    Object.assign(g, { x0: low - 0.03 * spread, x1: high + 0.03 * spread });
-    g.path([[g.left, g.bottom + 0.5], [g.right, g.bottom + 0.5]], theme.soft, 1);
-    for (const v of [low, (low + high) / 2, high]) {
-      g.path([[g.x(v), g.bottom], [g.x(v), g.bottom + 5]], theme.soft, 1);
-      g.note(short(v), clamp(g.x(v), g.left + 20, g.right - 20), g.bottom + 17, { align: 'center', size: 11.5 });
-    }
-    g.note('loss', g.w / 2, g.h - 2, { align: 'center', size: 11.5 });
-    const size = place(g, list);
-    list.forEach((run, k) => {
-      plane.glyph(g, run.px, run.py, size, run.name);
-      if (k === runs.chosen) g.dot(run.px, run.py, size + 4, null, theme.ink, 2);
+    const { list } = runs, low = Math.min(search.best().loss, ...list.map(run => run.loss)), groups = columns(list);
+    const wide = (g.right - g.left) / groups.length, most = Math.max(...groups.map(group => group.runs.length));
+    let pitch = 14; // between dots, so that the highest column finds room
+    while (pitch > 3 && pitch * Math.ceil(most / Math.floor((wide - 8) / pitch)) > g.bottom - g.top - 24) pitch--;
+    const across = Math.max(1, Math.floor((wide - 8) / pitch)), high = g.bottom - 5;
+    g.note('left out:', 2, g.bottom + 16, { size: 11.5 });
+    g.note('loss:', 2, g.bottom + 32, { size: 11.5 });
+    groups.forEach(({ out, runs: mine, least }, k) => {
+      const x = g.left + wide * (k + 0.5), width = Math.min(across, mine.length);
+      mine.sort((a, b) => a.loss - b.loss).forEach((run, j) => {
+        run.px = x + (j % across - (width - 1) / 2) * pitch;
+        run.py = high - pitch * (0.5 + Math.floor(j / across));
+        plane.glyph(g, run.px, run.py, pitch * 0.55, run.name);
+        if (run === list[runs.chosen]) g.dot(run.px, run.py, pitch * 0.55 + 4, null, theme.ink, 2);
+      });
+      g.path([[x - wide / 2 + 3, g.bottom - 3], [x + wide / 2 - 3, g.bottom - 3]], theme.soft, 1);
+      const top = high - pitch * Math.ceil(mine.length / across) - 8, centre = { align: 'center', halo: null };
+      g.text(String(mine.length), x, top, { ...centre, weight: 700 });
+      g.text(out || 'others', x, g.bottom + 16, centre);
+      g.note(least <= 1.01 * low ? 'lowest' : `+${Math.round(100 * (least / low - 1))} %`, x, g.bottom + 32, { ...centre, size: 11.5 });
     });
     const good = list.filter(run => run.loss <= 1.01 * low).length, counts = {};
     list.forEach(({ name }) => { counts[name] = (counts[name] || 0) + 1; });
-    const common = Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 4);
+    const common = Object.entries(counts).sort((a, b) => b[1] - a[1]).filter(([, count]) => count >= 0.01 * list.length);
     const arrangements = common.map(([name, count]) => `${name} ${percent(count / list.length)}`).join(', ');
     const number = list.length === 1 ? '1 start' : `${list.length} starts`;
     const progress = runs.busy ? `Training: ${list.length} of ${runs.total}.` : `${number}.`;

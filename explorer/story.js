@@ -1,50 +1,58 @@
 // The guided story: a question, the reader's guess, the answer on the page itself, and the next step.
 const story = (() => {
-  const $ = id => document.getElementById(id);
-  // show: what stands on the page while the question is asked; without it what the previous step ended with.
+  const $ = id => document.getElementById(id), { lowest, own } = DATA.dictionary.story;
+  // lead: what the question needs; ask, tell: the parts of the page (data-part) that stand while the question is asked,
+  // and those that its answer adds; show: the address of the page while it is asked, without it what the step before
+  // ended with; acts: buttons and links beside the answer.
+  const DENSITY = { ask: 'loss density', tell: 'strip' };
   const STEPS = [
     {
-      preset: 'input', name: 'The model',
-      question: 'A network notices things: a cat, a face, a name. Call each a feature. Here five features x must pass '
-        + 'through two numbers, h = Wx, and come back: x\u0302 = ReLU(W\u1d40h + b). Arrow i, a column of W, is the '
-        + 'direction in which feature i is written. Feature 1 alone is on, so h lies on arrow 1. Which outputs light up?',
-      guesses: ['only output 1', 'output 1 and its neighbours', 'all five'], right: 0, show: 'input',
-      answer: 'Only output 1, nearly. Outputs whose arrows point away receive a negative number, and the ReLU makes '
-        + 'it 0. Neighbours receive a small positive one. Their biases b, added at the end, are negative and '
-        + 'silence most of it. Now move the sliders.',
+      preset: 'input', name: 'The model', show: 'preset=input', ask: 'inputs', small: true,
+      lead: 'A network notices things: a cat, a face, a name. Call each a feature. Here five features x pass through '
+        + 'two numbers, h = Wx, and come back as x\u0302 = ReLU(W\u1d40h + b). Arrow i is the direction in which feature '
+        + 'i is written.',
+      question: 'Feature 1 alone is on, so h lies on arrow 1. Which outputs answer?',
+      guesses: ['only 1, exactly', '1 most, its neighbours a little', 'all five'], right: 1,
+      answer: '1.03 for feature 1, and 0.13 and 0.14 for its neighbours. Arrows 4 and 5 point away: they receive about '
+        + '\u22121.2, and the ReLU makes it 0. Move the sliders. With all on, h falls to nearly 0 and every output is '
+        + 'silent.',
+      acts: [['All on', () => $('every').click()], ['Only 1', () => $('single').click()]],
     },
     {
-      preset: 'dense', name: 'Dense',
-      question: 'The density p is the chance that a feature is on. Let all five be on all the time (p = 1). Feature 1 '
-        + 'counts most, each further one a little less. How many arrows does the best model keep?',
-      guesses: ['two', 'three', 'five'], right: 0,
+      preset: 'dense', name: 'p = 1', ...DENSITY,
+      lead: 'The density p is the chance that a feature is on. Let all five be on all the time: p = 1. Feature 1 counts '
+        + 'most, each further one a little less. The best model is the one with the lowest loss. The loss is the squared '
+        + 'error to expect, each feature weighed by how much it counts.',
+      question: 'How many arrows does the best model keep?', guesses: ['two', 'three', 'five'], right: 0,
       answer: 'Two, at right angles: one dimension each. A third arrow would disturb them in every example. Three '
-        + 'features are given up; their biases guess the average.',
+        + 'features are left out; their biases guess the average.',
     },
     {
-      preset: 'triangle', name: 'Triangle',
-      question: 'Now each feature is off in more than a third of the examples (p = 0.63). What changes?',
-      guesses: ['nothing', 'a third arrow appears', 'all five appear'], right: 1,
+      preset: 'triangle', name: 'p = 0.63', ...DENSITY,
+      lead: 'Now each feature is off in more than a third of the examples: p = 0.63.',
+      question: 'What changes?', guesses: ['nothing', 'a third arrow appears', 'all five appear'], right: 1,
       answer: 'A third arrow appears, and the three stand like a triangle. They disturb one another only when two are '
-        + 'on at once, which has become rarer. This is superposition: more features than dimensions.',
+        + 'on at once, which has become rarer. This is superposition: more features than dimensions. (Do not compare '
+        + 'losses between densities: a feature that is left out is now harder to guess.)',
     },
     {
-      preset: 'pairs', name: 'Two pairs',
+      preset: 'pairs', name: 'p = 0.2', ...DENSITY,
       question: 'At p = 0.2 four arrows fit into two dimensions. How do they stand?',
       guesses: ['in two opposite pairs', 'all in one half', 'wherever they started'], right: 0,
-      answer: 'In two opposite pairs. When feature 1 is on, its opposite receives a negative number, which the ReLU '
-        + 'removes at no cost. Only when both are on do they cancel.',
+      answer: 'In two opposite pairs. When feature 1 is on, its opposite receives a negative number, and the ReLU makes '
+        + 'it 0. Only when both are on do they cancel. Without the ReLU this would not pay: the best linear model keeps '
+        + 'two features at every density. Here its loss is 0.124, that of the two pairs 0.060.',
     },
     {
-      preset: 'pentagon', name: 'Pentagon',
+      preset: 'pentagon', name: 'p = 0.1', ...DENSITY,
       question: 'Halve the density to p = 0.1. Does the fifth feature still have to stay out?',
       guesses: ['yes', 'no'], right: 1,
       answer: 'No: all five fit, 72 degrees apart. Neighbours now disturb each other a little. Negative biases remove '
-        + 'that, and longer arrows make up for what the biases take away.',
+        + 'most of it, and longer arrows make up for what the biases take away.',
     },
     {
-      preset: 'sweep', name: 'Watch it',
-      question: 'Let the density fall slowly from 1 to 0.01. Do the arrows rearrange little by little, or in jumps?',
+      preset: 'sweep', name: 'Watch it', ...DENSITY,
+      question: 'Let the density fall slowly from 1. Do the arrows rearrange little by little, or in jumps?',
       guesses: ['little by little', 'in jumps', 'both'], right: 2, start: () => {
         redraw.change({ p: 1 }, 'density');
         play.start();
@@ -53,120 +61,153 @@ const story = (() => {
         + 'arrangement becomes the lowest, and the page glides from one to the other.',
     },
     {
-      preset: 'starts', name: 'Many starts',
-      question: 'The pictures show the best of many training runs. Training starts from random weights and goes '
-        + 'downhill in the loss, the expected error. At p = 0.2, how many of 100 starts reach the lowest loss, the two '
-        + 'pairs shown?',
-      guesses: ['nearly all', 'about two thirds', 'about one third'], right: 2, show: 'pairs',
-      answer: 'About one third. Another third also forms two pairs, but leaves out a more important feature. The rest '
-        + 'stops in arrangements that no small step improves. Click a dot to see its arrows; low losses stand left.',
+      preset: 'starts', name: 'Many starts', show: 'preset=pairs', ask: '', tell: 'starts', small: true,
+      lead: 'The pictures show the best of many training runs. Training starts from random weights and goes downhill in '
+        + 'the loss.',
+      question: 'At p = 0.2, how many of 100 starts reach the lowest loss, that of the two pairs shown?',
+      guesses: ['nearly all', 'about two thirds', 'about one third'], right: 2,
+      answer: 'About one third. Another third also forms two pairs, but leaves out a feature that counts more than '
+        + 'feature 5. The rest stops in arrangements that no small step improves. Click or tap a dot to see its arrows.',
     },
     {
-      preset: 'beat', name: 'Match it',
-      question: 'Can you place five arrows at p = 0.1 so well that no better place is known?',
-      guesses: ['let me try'], right: 0,
-      answer: 'Drag the tips, or choose an arrow by its number and move it with the arrow keys. The biases follow at '
-        + 'their best values. Hint: with importances that differ, it matters who stands next to whom.',
+      preset: 'beat', name: 'Match it', ask: 'loss', tell: 'buttons',
+      question: 'Can you place five arrows at p = 0.1 so well that no better place is known?', guesses: [],
+      answer: 'Drag the tips. The bright spot is where the chosen arrow is best, with the others as they stand. Each '
+        + 'bias follows at its best value. Within 10 % of the best, \u201cDescend\u201d goes the last bit.',
     },
     {
-      preset: 'superposition', name: 'Smallest case',
-      question: 'Two features and one neuron: each feature has one weight. Suppose p = 0.2, and feature 2 counts half '
-        + 'as much as feature 1 (importance r = 0.5). Keep only feature 1, or let both share the neuron with opposite '
-        + 'signs?',
-      guesses: ['keep only feature 1', 'share'], right: 1, show: 'dense-one',
-      answer: 'Share. Keeping feature 2 gains a loss of order p. Sharing costs only when both are on, of order '
-        + 'p\u00b2. Drag the cross to the left: for dense data the cost wins.',
+      preset: 'superposition', name: 'Smallest case', show: 'preset=superposition', ask: 'diagram', tell: 'controls cut does',
+      lead: 'Two features and one neuron: each feature has one weight. Let p = 0.2, and let feature 2 count half as much '
+        + 'as feature 1: importance r = 0.5.',
+      question: 'Keep only feature 1, or let both share the neuron with opposite signs?',
+      guesses: ['keep only feature 1', 'share'], right: 1,
+      answer: 'Share. Keeping feature 2 as well saves error of order p. Sharing costs only when both are on: of order '
+        + 'p\u00b2. The curves of the two losses cross where it stops paying. Drag the cross to the left: for dense data '
+        + 'the cost wins.',
     },
     {
-      preset: 'trap', name: 'The trap',
-      question: 'The lowest valleys have weights of opposite signs. A start is a point in this plane, and training '
-        + 'rolls downhill. Where does a start with two positive weights end?',
-      guesses: ['in the lowest valley', 'in a worse valley'], right: 1, show: 'superposition',
-      answer: 'Mostly in a worse valley: it would have to cross a ridge to turn one sign around. Colours show who '
-        + 'ends where. Drag the start, or try another learning rate.',
+      preset: 'trap', name: 'Two weights', show: 'preset=trap&ground=loss', ask: 'landscape', tell: 'end minima',
+      lead: 'A point in this plane is a pair of weights, and dark is a high loss. The lowest valleys have weights of '
+        + 'opposite signs. Training rolls downhill from its start.',
+      question: 'Where does a start with two positive weights end?',
+      guesses: ['in the lowest valley', 'in a worse valley'], right: 1,
+      answer: 'In the worse valley. The signs decide: to turn one around, gradient descent would have to climb the ridge '
+        + 'between them. Now press Adam: at this learning rate, 0.1, it rolls over the ridge, and 89 % of the starts find '
+        + 'the lowest valley. Drag the start.',
+      acts: ['Adam', 'gradient descent'].map((name, k) => {
+        return [name, () => redraw.change({ optimizer: ['adam', 'gd'][k] }, 'start', 'shares')];
+      }),
     },
     {
-      preset: 'read', name: 'Read it back',
-      question: 'To see what a network notices, one would like the features back from h alone. A sparse autoencoder '
-        + 'tries: it learns five arrows, adds up few of them to write h again, and pays \u03bb for each unit of '
-        + 'length. At \u03bb = 0.3 an arrow lies on each feature. Make the penalty small. Do the arrows stay?',
-      guesses: ['they stay', 'they turn away'], right: 1, show: 'large',
-      answer: 'They turn away. This dictionary has the lowest loss that a search found, lower than that of the true '
-        + 'one. So better training would not help: the objective itself prefers it. The slider shows the border.',
+      preset: 'read', name: 'Read it back', show: 'view=dictionary', ask: '', tell: 'border counts',
+      lead: 'To see what a network notices, one would like the features back from h alone. A sparse autoencoder tries: '
+        + 'it learns five arrows, its dictionary. It adds up few of them to write h again, and pays \u03bb for each unit '
+        + 'of length. At \u03bb = 0.3 an arrow lies on each feature, the true dictionary.',
+      question: 'Make the penalty small. Do the arrows stay?', guesses: ['they stay', 'they turn away'], right: 1,
+      answer: `They turn away. At \u03bb = 0.05 the dictionary shown has a loss of ${lowest.toFixed(4)}. The best with its `
+        + `arrows on the features has ${own.toFixed(4)}. So better training would not help: the objective itself prefers `
+        + 'to turn. The slider shows the border.',
+    },
+    {
+      name: 'In short', ask: 'border counts', question: 'What you have seen',
+      answer: '1. On dense data a model keeps as many features as it has dimensions.\n'
+        + '2. On sparse data it keeps more, because the ReLU removes interference while a feature is on alone.\n'
+        + '3. Each further feature saves error of order p. Sharing costs error of order p\u00b2.\n'
+        + '4. Training often stops in a worse arrangement.\n'
+        + '5. What a sparse autoencoder likes best need not be the features.\n'
+        + 'And real networks? There nobody knows the features beforehand. If they share directions as here, one neuron '
+        + 'answers to several of them, and a sparse autoencoder may read something else. That both can happen is seen '
+        + 'here, where the truth is known. How often they happen in a large network, this page does not show.',
+      acts: [
+        ['Play with the plane', () => leave(address.read('view=two&p=0.1'))], ['Start again', () => ask(0)],
+        ...[...document.querySelectorAll('footer a')].map(a => [a.textContent, a.href]),
+      ],
     },
   ];
-  // what is shown before an answer and is no step itself
-  const BEFORE = { 'dense-one': 'view=one&p=0.9', large: 'view=dictionary' };
 
   const here = { open: false, step: 0, asking: false, guess: -1 };
-  const current = () => STEPS[here.step];
+  const current = () => STEPS[here.step], LAST = STEPS.length - 1;
 
   function ask(step) { // go to a step; the page shows what it showed before the answer
     const stays = !here.asking && step === here.step + 1; // the reader comes from the step before
-    Object.assign(here, { open: true, step, asking: true, guess: -1 });
-    const show = current().show ?? (stays ? null : STEPS[step - 1].preset);
+    Object.assign(here, { open: true, step, asking: !!STEPS[step].preset, guess: -1 });
+    const show = current().show ?? (stays ? null : `preset=${STEPS[step - 1].preset}`);
     plane.stop();
-    if (show) main.show(address.read(BEFORE[show] ?? `preset=${show}`));
-    draw();
+    if (show) main.show(address.read(show));
+    turn();
   }
   function tell(guess = -1) {
     Object.assign(here, { asking: false, guess });
     const { preset, start } = current();
     main.show(address.read(`preset=${preset}`), plane.glide);
     if (start) start();
+    if (preset === 'read') document.querySelector('details').open = true;
+    turn();
+  }
+  function turn() { // the card turns: what it speaks of stands below it
     draw();
+    scrollTo({ top: 0 });
   }
   function meet(preset) { // a step that is opened by its address, with its answer
-    const step = STEPS.findIndex(one => one.preset === preset);
+    const step = STEPS.findIndex(one => one.preset === preset && preset);
     Object.assign(here, { open: step >= 0, step: Math.max(0, step), asking: preset === 'input', guess: -1 });
     draw();
   }
 
-  function button(text, act) {
-    const node = Object.assign(document.createElement('button'), { type: 'button', textContent: text });
-    node.onclick = act;
+  function made(text, act) { // a button, or a link if act is an address
+    const link = typeof act === 'string', node = document.createElement(link ? 'a' : 'button');
+    Object.assign(node, { textContent: text }, link ? { href: act } : { type: 'button', onclick: act });
     return node;
   }
   function draw() {
-    const { question, guesses, right, answer } = current(), last = here.step === STEPS.length - 1;
+    const { preset, lead = '', question, guesses = [], right, answer, acts = [], ask: asked, tell: told = '', start } = current();
+    const parts = [asked, here.asking ? '' : told].join(' ').split(' ');
     $('story').hidden = !here.open;
     $('open-story').setAttribute('aria-expanded', here.open);
-    document.documentElement.dataset.step = here.open ? current().preset : '';
-    document.documentElement.dataset.asking = here.open && here.asking ? current().preset : '';
-    $('question').textContent = question;
-    $('guesses').hidden = !here.asking;
-    if (here.asking) $('guesses').replaceChildren(...guesses.map((text, k) => button(text, () => {
+    document.documentElement.dataset.step = here.open ? preset ?? 'end' : '';
+    document.documentElement.dataset.asking = here.open && here.asking ? preset : '';
+    document.querySelectorAll('[data-part]').forEach(element => {
+      element.classList.toggle('away', here.open && !parts.includes(element.dataset.part));
+    });
+    $('asked').classList.toggle('away', !here.asking);
+    $('told').classList.toggle('away', here.asking);
+    $('lead').textContent = lead;
+    document.querySelectorAll('.question').forEach(element => { element.textContent = question; });
+    $('guesses').replaceChildren(...guesses.map((text, k) => made(text, () => {
       tell(k);
-      $('next').focus();
+      $('next').focus({ preventScroll: true });
     })));
-    const reply = here.guess < 0 || guesses.length < 2 ? ''
-      : here.guess === right ? 'Right. ' : `You said: ${guesses[here.guess]}. `;
-    redraw.fill($('answer'), here.asking ? [] : [[reply, 1], answer]);
+    $('acts').replaceChildren(...acts.map(([text, act]) => made(text, act)));
+    const watching = start && play.running;
+    const reply = watching ? 'Watch arrows 3, 4 and 5.\n' : !guesses.length ? '' : here.guess < 0 ? 'Answer.\n'
+      : here.guess === right ? 'Right.\n' : `You said: ${guesses[here.guess]}.\n`; // a line of its own: the height stays
+    $('answer').classList.toggle('waiting', !!watching);
+    redraw.fill($('answer'), [[reply, 1], answer]);
     $('finding').hidden = here.open; // the answer says it
     $('place').textContent = `${here.step + 1} of ${STEPS.length}`;
     $('back').disabled = here.step === 0;
-    $('next').textContent = here.asking ? 'Answer' : last ? 'Explore' : 'Next';
+    $('next').textContent = here.step === LAST ? 'Explore' : !here.asking ? 'Next' : guesses.length ? 'Answer' : 'Start';
     document.querySelectorAll('.steps a').forEach((a, k) => {
       if (k === here.step) a.setAttribute('aria-current', 'step'); else a.removeAttribute('aria-current');
     });
     redraw.schedule('all');
   }
-  function close() {
+  function leave(next) { // the story is over; the page is free
     here.open = here.asking = false;
+    main.show({ ...next, preset: '' });
     draw();
   }
 
-  $('next').onclick = () => here.asking ? tell() : here.step < STEPS.length - 1 ? ask(here.step + 1) : close();
+  $('next').onclick = () => here.asking ? tell() : here.step < LAST ? ask(here.step + 1) : leave(state);
   $('back').onclick = () => ask(here.step - 1);
-  $('open-story').onclick = () => here.open ? close() : ask(here.step);
+  $('open-story').onclick = () => here.open ? leave(state) : ask(here.step);
   $('steps').replaceChildren(...STEPS.map(({ preset, name }, k) => {
-    const link = { href: `#preset=${preset}`, textContent: `${k + 1} ${name}` };
-    const a = Object.assign(document.createElement('a'), link);
+    const a = made(`${k + 1} ${name}`, preset ? `#preset=${preset}` : '#');
     a.onclick = event => { // works in a frame too, where an address may not change
       event.preventDefault();
       ask(k);
     };
     return a;
   }));
-  return { here, meet, close };
+  return { here, meet, leave, draw, get small() { return here.open && !!current().small; } };
 })();

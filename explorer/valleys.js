@@ -158,7 +158,7 @@ const valleys = (() => {
       while (taken.some(other => Math.abs(other - y) < 32)) y -= 33;
       taken.push(y);
       const x = clamp(g.x(sign * w1), g.left + 54, g.right - 54);
-      const share = counted() ? `${percent(here.basin.minima[k])} of starts` : '\u2026';
+      const share = story.here.asking ? '' : counted() ? `${percent(here.basin.minima[k])} of starts` : '\u2026';
       const paint = { align: 'center', ...(shaded ? { colour: '#111111', halo: '#ffffff' } : {}) };
       g.text(nameOf(minimum), x, y, { weight: k ? 400 : 650, ...paint });
       g.text(share, x, y + 14, { size: 11.5, ...paint });
@@ -173,8 +173,7 @@ const valleys = (() => {
       drawContours(g, T, contour);
       g.path([[g.x(0), g.top], [g.x(0), g.bottom]], theme.soft, 0.6);
       g.path([[g.left, g.y(0)], [g.right, g.y(0)]], theme.soft, 0.6);
-      const asking = document.documentElement.dataset.asking === 'trap'; // the path would give the answer away
-      const line = (asking ? [] : here.path).map(([x, y]) => [g.x(x), g.y(y)]);
+      const line = (story.here.asking ? [] : here.path) // which would give the answer away.map(([x, y]) => [g.x(x), g.y(y)]);
       g.path(line, theme.paper, 5);
       g.path(line, theme.good, 2.4);
     });
@@ -185,7 +184,7 @@ const valleys = (() => {
     g.titles('weight w\u2081 of feature 1', 'weight w\u2082 of feature 2');
     here.found.forEach((minimum, k) => [-1, 1].forEach(sign => drawMinimum(g, minimum, k, sign)));
     nameMinima(g, shaded);
-    const x = g.x(state.start[0]), y = g.y(state.start[1]), right = x < g.right - 50;
+    const [x, y] = place(), right = x < g.right - 50;
     g.dot(x, y, 9, theme.paper, theme.good, 3);
     g.dot(x, y, 3, theme.good);
     const align = right ? 'left' : 'right';
@@ -298,14 +297,16 @@ const valleys = (() => {
     redraw.schedule('chosen');
   }
   const moveStart = (x, y) => redraw.change({ start: [x, y].map(v => clamp(v, -EXTENT, EXTENT)) }, 'start');
-  canvas.drag(ground, ([x, y, px, py]) => { // a press on a minimum shows it; anywhere else takes the start there
-    const minimum = hit(px, py), near = Math.hypot(ground.x(state.start[0]) - px, ground.y(state.start[1]) - py) < 22;
-    if (minimum >= 0 && !near) {
+  const place = () => [ground.x(state.start[0]), ground.y(state.start[1])];
+  canvas.drag(ground, { // a press on a minimum shows it; anywhere else takes the start there
+    down([, , px, py]) {
+      const minimum = hit(px, py), [x, y] = place();
+      if (minimum < 0 || Math.hypot(x - px, y - py) < 22) return true;
       choose(minimum);
       return false;
-    }
-    if (!near) moveStart(x, y);
-  }, ([x, y]) => moveStart(x, y));
+    },
+    move: ([x, y]) => moveStart(x, y), handle: place,
+  });
   canvas.keys(ground, ([dx, dy]) => moveStart(state.start[0] + 0.03 * dx, state.start[1] + 0.03 * dy));
   $('minima').addEventListener('click', event => {
     const button = event.target.closest('[data-minimum]');
@@ -327,6 +328,5 @@ const valleys = (() => {
       sentences();
     },
   };
-  const place = () => [ground.x(state.start[0]), ground.y(state.start[1])];
   return { here, counted, place };
 })();
