@@ -235,7 +235,8 @@ def lowest_rays(activations: tm.Activations, n_latents: int, starts: int) -> Arr
         loss.backward()
         return loss.item(), flat.grad.numpy()
 
-    starting = [np.concatenate([np.zeros(m), activations.W[0, :, :n_latents].flatten()])]
+    own = true_dictionary(activations, n_latents, torch.Generator().manual_seed(0)).D.detach()
+    starting = [np.concatenate([np.zeros(m), own.flatten()])]
     for number in range(starts):
         D, d = rng.normal(size=(m, n_latents)), 0.3 * rng.normal(size=m)
         if number % 2:
