@@ -152,6 +152,17 @@ def test_shared_masks_keep_the_variance_between_masks(generator):
     assert shared > 5 * independent
 
 
+@pytest.mark.parametrize("kind", [tm.ReLUModel, tm.ReLUHiddenModel, tm.AbsoluteValueModel])
+def test_a_shared_mask_reaches_every_model(kind, generator):
+    features = tm.SparseFeatures(4, 0.3, signed=kind is tm.AbsoluteValueModel)
+    model, seeds = kind(4, 2, 3, generator=generator), torch.tensor([3, 5, 8])
+    x = features.for_instances(3).draw(seeds, 0, 64, shared_mask=True)
+    expected = losses.weighted_mse(model(x), model.target(x), torch.ones(4))
+    for flagged in (True, False):
+        objective = tm.SampledLoss(features, torch.ones(4), 64, shared_mask=flagged, generator=seeds)
+        assert torch.allclose(objective(model), expected, atol=1e-5) is flagged
+
+
 class Constant(tm.SparseFeatures):
     """Every feature on, at 1/2."""
 

@@ -77,11 +77,11 @@ class SampledLoss:
 
     def kernel(self, model: ToyModel) -> Kernel | None:
         """The loss on the next batch as a compiled loop, if there is one for these classes: see compiled_step."""
-        step = compiled_step(model, self.features, self.target)
-        if step is None:
+        step, shared = compiled_step(model, self.features, self.target), self.shared_mask or self.features.shares_mask
+        if step is None or (shared and type(model) in HIDDEN):  # whose loops draw each example on its own
             return None
         start = self._next_batch(model)
-        return step(model, self._data, start, self.batch, self.shared_mask or self.features.shares_mask)
+        return step(model, self._data, start, self.batch, shared)
 
     def _next_batch(self, model: ToyModel) -> int:
         """Where the next batch begins in each stream."""
