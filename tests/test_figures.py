@@ -160,8 +160,8 @@ def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_l
     ).axes
     assert axes[-1].get_xlabel() == "4 neurons, ordered by their main feature"
     assert [ax.get_title(loc="left").split(" of ")[0] for ax in axes] == [
-        "$p = 0.1$: loss 0.500",
-        "$p = 0.01$: loss 0.250",
+        "$p = 0.1$: 0.500 times the loss",
+        "$p = 0.01$: 0.250 times the loss",
     ]
     (ax,) = absolute_figures.ratios({"carried": ratios}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"carried", "random"}
