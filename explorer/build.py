@@ -107,44 +107,8 @@ def dictionaries(read: np.lib.npyio.NpzFile) -> dict:
         "densities": rounded(read["density"], 6),
         "W": rounded(read["W"], 6),
         "models": packed(np.concatenate(flat, -1), "<f4"),
-        "story": story(read),
+        "story": {"lowest": round(float(read["loss"][0, int(read["told"])]), 5), "own": round(float(read["own"]), 5)},
     }
-
-
-def story(read: np.lib.npyio.NpzFile, penalty: float = 0.05) -> dict:
-    """Losses at one penalty on the denser data: of the lowest dictionary, and of the best with arrows on the features.
-
-    The latter is minimised here over E, e, d and the lengths of the arrows, on Gauss points of each set of features on.
-    """
-    W, p, k = read["W"][0].astype(float), float(read["density"][0]), abs(read["penalty"] - penalty).argmin()
-    x, weight = [], []
-    for on in itertools.product((False, True), repeat=W.shape[1]):
-        points, weights = np.polynomial.legendre.leggauss((1, 24, 12, 4, 2, 1)[sum(on)])
-        grid = np.array(list(itertools.product((points + 1) / 2, repeat=sum(on))))
-        x.append(np.zeros((len(grid), len(on))))
-        x[-1][:, on] = grid
-        weight.append(
-            [
-                p ** sum(on) * (1 - p) ** (len(on) - sum(on)) * np.prod(w)
-                for w in itertools.product(weights / 2, repeat=sum(on))
-            ]
-        )
-    h, weight, unit = np.concatenate(x) @ W.T, np.concatenate(weight)[:, None], W / np.linalg.norm(W, axis=0)
-    E, e, d = unit.T.copy(), read["e"][0, -1].astype(float), np.zeros(len(W))  # D = unit: lengths are those of E and e
-    own, means = np.inf, [(np.zeros_like(v), np.zeros_like(v)) for v in (E, e, d)]
-    for t in range(1, 251):  # Adam
-        z = np.maximum((h - d) @ E.T + e, 0)
-        error = z @ unit.T + d - h
-        own = min(
-            own, float((weight * (error**2).sum(1, keepdims=True)).sum() + read["penalty"][k] * (weight * z).sum())
-        )
-        slope = weight * (2 * error @ unit + read["penalty"][k]) * (z > 0)  # of the pre-activations
-        slopes = slope.T @ (h - d), slope.sum(0), 2 * (weight * error).sum(0) - slope.sum(0) @ E
-        for value, (mean, square), g in zip((E, e, d), means, slopes, strict=True):
-            mean += 0.1 * (g - mean)
-            square += 0.01 * (g * g - square)
-            value -= 0.02 * (1 - t / 251) * (mean / (1 - 0.9**t)) / (np.sqrt(square / (1 - 0.99**t)) + 1e-12)
-    return {"lowest": round(float(read["loss"][0, k]), 5), "own": round(own, 5)}
 
 
 def figure() -> str:

@@ -59,6 +59,10 @@ def test_curvature_of_a_saddle_and_a_minimum():
     assert lowest[1] > -1e-3
     assert index.tolist() == [2, 0]
     assert dynamics.curvatures(one, W[:1], b[:1])[0] == lowest[0]
+    at, left, curvature = dynamics.stationary_near(one, W[0] + 0.05, b[0] - 0.05)
+    assert torch.allclose(at, torch.tensor([0.0, 0.0, 0.5]).double(), atol=1e-5)
+    assert left < 1e-7
+    assert curvature == pytest.approx(-1 / 3, rel=1e-4)
 
 
 def test_a_descent_from_its_plateau():

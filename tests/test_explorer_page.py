@@ -1053,7 +1053,7 @@ def test_below_the_border_the_lowest_dictionary_beats_any_with_its_arrows_on_the
         with torch.no_grad():
             own, lowest = (objective(one).item() for one in (true, autoencoder(dictionaries, density, k)))
         assert tm.read(true, activations).found.all()
-        if (density, k) == (0, 16):  # the two losses in the story, of which the build minimises one
+        if (density, k) == (0, 16):  # the two losses in the story
             told = json.loads(re.search(r'"story":({.*?})', (ROOT / "docs" / "index.html").read_text())[1])
             assert [told["lowest"], told["own"]] == pytest.approx([lowest, own], rel=2e-3)
         if k < recorded_border(dictionaries, density):

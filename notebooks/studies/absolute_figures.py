@@ -1,6 +1,6 @@
 """Absolute values: figures of models that compute them, and of their losses against the monosemantic model's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,15 +59,22 @@ def stacks(densities: Sequence[float], W1: NDArray, W2: NDArray, ratios: Sequenc
 
 
 def ratios(
-    carried: Mapping[str, Mapping[float, tuple[float, float]]], others: Mapping[str, Mapping[float, float]]
+    carried: Mapping[str, Mapping[float, tuple[float, float]]],
+    others: Mapping[str, Mapping[float, float]],
+    further: Mapping[str, Collection[float]],
 ) -> Figure:
     """Loss over the monosemantic model's by density, a line for each name: of models carried along the density, with
-    standard errors (often smaller than the point), and of models that were not carried."""
+    standard errors (often smaller than the point), and of models that were not carried.
+
+    further: the densities of a line at which models had further training; points there are filled, or thick.
+    """
     figure, panel = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.5))
     for (name, found), color in zip(carried.items(), ("#5e3c99", "#e08214"), strict=False):
-        panel.errorbar(list(found), *zip(*found.values(), strict=True), fmt="o-", ms=3.5, color=color, label=name)
-    for (name, ratio), look in zip(others.items(), ("x:", "s:"), strict=False):
-        panel.plot(list(ratio), list(ratio.values()), look, color="grey", ms=4, label=name)
+        panel.errorbar(list(found), *zip(*found.values(), strict=True), fmt="-", color=color)
+        _points(panel, name, {p: ratio for p, (ratio, _) in found.items()}, further[name], "o", color)
+    for (name, ratio), marker in zip(others.items(), "xs", strict=False):
+        panel.plot(list(ratio), list(ratio.values()), ":", color="grey")
+        _points(panel, name, ratio, further[name], marker, "grey")
     panel.axhline(1.0, color="black", lw=0.8)
     panel.set_ylim(bottom=0.03)  # leaves room for the legend
     panel.set(yscale="log", ylabel="loss over the monosemantic model's")
@@ -77,6 +84,14 @@ def ratios(
     density_axis(panel, 1.0, min(min(found) for found in carried.values()))
     panel.legend()
     return figure
+
+
+def _points(panel: Axes, name: str, ratio: Mapping[float, float], further: Collection[float], m: str, c: str) -> None:
+    """The points of a line by density, filled or thick at the densities `further`."""
+    for has, face, edge in ((True, c, 1.8), (False, "white", 0.8)):
+        some = {p: value for p, value in ratio.items() if (p in further) == has}
+        style = {"ms": 4, "color": c, "mfc": face, "mew": edge if m == "x" else 0.8, "zorder": 3}
+        panel.plot(list(some), list(some.values()), m, label=name if has else None, **style)
 
 
 def neuron_graph(axes: Axes, W1: NDArray, W2: NDArray, names: list[int] | None = None, faint: float = 0.08) -> None:
