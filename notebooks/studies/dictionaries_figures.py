@@ -81,14 +81,17 @@ def readable(shares: Mapping[str, Mapping[float, float]]) -> Figure:
 def corners(starts: Mapping[str, tuple[np.ndarray, np.ndarray]], lowest: Mapping[str, int]) -> Figure:
     """Excess of Adam's starts over the lowest loss found, and features found: a panel for each kind of autoencoder.
 
-    starts: excess [start] and number found [start]. lowest: number that the lowest finds, drawn at the left end.
+    starts: excess [start] and number found [start], whose shares stand on the right. lowest: number that the lowest
+    finds, drawn at the left end.
     """
     figure, axes = panel_row(len(starts), 2.2)
     for ax, (name, (excess, found)) in zip(axes, starts.items(), strict=True):
         jitter = np.linspace(-0.2, 0.2, len(found))
         ax.plot(excess.clip(1e-4), found + jitter, "o", color=LATENT, alpha=0.6, mew=0, label="trained by Adam")
         ax.plot(1e-4, lowest[name], "*", ms=9, color="black", label="lowest found", zorder=1.5)
-        ax.set(xscale="log", xlim=(4e-5, 30), ylim=(-0.4, 5.5), title=name, xlabel="excess of the loss")
+        for number in np.unique(found):
+            ax.text(1500, number, f"{np.mean(found == number):.0%}", ha="right", va="center", fontsize="small")
+        ax.set(xscale="log", xlim=(4e-5, 2000), ylim=(-0.4, 5.5), title=name, xlabel="excess of the loss")
         ax.set_xticks([1e-4, 1e-2, 1], ["0", "1%", "100%"])
         ax.minorticks_off()
     axes[0].set_ylabel("features found")
