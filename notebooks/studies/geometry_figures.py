@@ -23,6 +23,7 @@ OTHER_COLOURS = {
     "16 in 5": "#555555",
     "double simplex, d=10": "#a05a2c",
 }
+STRIP = {"digon": "pairs (digons)", "simplex of 5": "5 in 4"}  # names on the strip, where not the factor's own
 
 
 def factor_colour(name: str) -> str:
@@ -100,7 +101,7 @@ def best_strip(ax: Axes, stairs: Staircase, wide: float = 0.08) -> None:
         some = list(some)
         for height, (name, left, right) in zip(range(len(some), 0, -1), some, strict=True):
             ax.axvspan(10**-left, 10**-right, 0, 0.14, color=factor_colour(name), lw=0)
-            centre, words = 10 ** -((left + right) / 2), {"digon": "pairs (digons)"}.get(name, name)
+            centre, words = 10 ** -((left + right) / 2), STRIP.get(name, name)
             if is_wide:
                 ax.text(centre, 0.95, words, ha="center", size=7)
             else:
