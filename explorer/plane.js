@@ -32,7 +32,7 @@ const plane = (() => {
   const KNOWN = ['two at right angles', 'a triangle', 'two pairs', 'a pentagon'];
   const TINTS = ['#bfe3df', '#74bcb5', '#2f8f87', '#0b5750', '#8c8c94'];
   const kindOf = name => KNOWN.indexOf(name) < 0 ? KNOWN.length : KNOWN.indexOf(name);
-  const REGULAR = { 2: [78, 102], 3: [90, 150], 5: [55, 90] }; // degrees between which all neighbours of a shape stand
+  const REGULAR = { 2: [78, 102], 3: [90, 150], 5: [55, 90] }; // degrees between its neighbours: from, to
   const SHAPES = { 2: 'two at right angles', 3: 'a triangle', 5: 'a pentagon' };
   const PAIRED = [ // by the number of arrows and of opposite pairs
     ['nothing'], ['one feature'], [, 'one pair'], [, 'a pair and one'], ['four unpaired', 'a pair and two', 'two pairs'],
@@ -40,9 +40,12 @@ const plane = (() => {
   ];
   function nameOf(kept, pairs) {
     const angles = kept.map(([x, y]) => Math.atan2(y, x) * 180 / Math.PI).sort((a, b) => a - b);
-    const gaps = angles.map((angle, k) => angle - (k ? angles[k - 1] : angles[angles.length - 1] - 360));
+    const apart = angles.map((angle, k) => { // of neighbours, in degrees
+      const turn = angle - (k ? angles[k - 1] : angles[angles.length - 1] - 360);
+      return Math.min(turn, 360 - turn);
+    });
     const [low, high] = REGULAR[kept.length] ?? [];
-    if (gaps.every(turn => Math.min(turn, 360 - turn) > low && Math.min(turn, 360 - turn) < high)) return SHAPES[kept.length];
+    if (apart.every(turn => turn > low && turn < high)) return SHAPES[kept.length];
     return PAIRED[kept.length][pairs] ?? 'no regular shape';
   }
   function arrangement(x, n = state.n) { // a feature is represented if its arrow is longer than a half
