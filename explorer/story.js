@@ -167,7 +167,7 @@ const story = (() => {
   }
   function reply() { // what the page says to a guess: a mark and words
     const { right, guesses = [], start } = current(), { guess } = here;
-    const pieces = start && play.running ? ['Watch arrows 3, 4 and 5.'] : guess < 0 ? [] : guess === right ? ['\u2713', ' Right.']
+    const pieces = start && play.running ? ['', 'Watch arrows 3, 4 and 5.'] : guess < 0 ? [] : guess === right ? ['\u2713', ' Right.']
       : ['\u2717', ` Not quite. You said: ${guesses[guess]}.`];
     $('reply').className = guess === right ? 'right' : '';
     redraw.fill($('reply'), pieces.map((text, k) => k ? text : [text, 1]));
