@@ -158,7 +158,7 @@ const canvas = (() => {
     };
     plot.lossTicks = () => { // y is the logarithm of a loss
       let last = Infinity;
-      for (let e = -5; e < 1; e++) for (const k of [1, 2, 5]) {
+      for (let e = -4; e < 1; e++) for (const k of [1, 2, 5]) {
         const v = Number((k * 10 ** e).toPrecision(1)), t = Math.log10(v), y = plot.y(t);
         if (t <= plot.y0 || t >= plot.y1 || last - y < 22) continue;
         plot.ticks('y', [v], decades);

@@ -3,14 +3,15 @@ const curve = (() => {
   const { theme } = canvas;
   const HIGH = 124, LOW = 40; // of the canvas: with a curve, without one
   const place = id => canvas.surface(id, [10, 20, 36, 72], () => HIGH);
-  function draw(plot, losses, lowest, empty) {
-    const finite = losses.filter(loss => loss > 0 && Number.isFinite(loss));
-    const g = plot.fit(finite.length < 2 ? LOW : HIGH);
-    if (finite.length < 2) {
+  function draw(plot, losses, known, empty) {
+    const lowest = Math.max(known, 1e-9), positive = losses.filter(loss => loss > 0); // a loss of 0 has no logarithm
+    const none = positive.length < 2 || !losses.every(Number.isFinite);
+    const g = plot.fit(none ? LOW : HIGH);
+    if (none) {
       g.note(empty, g.w / 2, g.h / 2, { align: 'center' });
       return;
     }
-    const low = Math.log10(Math.min(lowest, ...finite)), high = Math.log10(Math.max(lowest * 1.02, ...finite));
+    const low = Math.log10(Math.min(lowest, ...positive)), high = Math.log10(Math.max(lowest * 1.02, ...positive));
     Object.assign(g, { x0: 0, x1: losses.length - 1, y0: low - 0.45 * (high - low), y1: high + 0.08 * (high - low) });
     g.frame();
     g.ticks('x', [0, losses.length - 1]);

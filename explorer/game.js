@@ -1,7 +1,7 @@
 // Beat the best: the reader drags arrows, each bias follows at its best value, and the loss is compared with the
 // lowest known.
 const game = (() => {
-  const { short, above, clamp } = format, LEVEL = 1e-5, FAR = 3, { here } = plane, $ = id => document.getElementById(id);
+  const { short, gap: gapOf, above, clamp } = format, LEVEL = 1e-5, FAR = 3, { here } = plane, $ = id => document.getElementById(id);
   function scattered() { // arrows of length 0.8, in an order that is not the best one
     const n = state.n, x = new Float64Array(3 * n);
     for (let j = 0; j < n; j++) {
@@ -34,7 +34,7 @@ const game = (() => {
       $('descend').disabled = false;
       return;
     }
-    const best = search.best().loss, loss = search.lossOf(here.net), gap = loss / best - 1;
+    const best = search.best().loss, loss = search.lossOf(here.net), gap = gapOf(loss, best);
     const closeness = 1 - Math.log(clamp(gap, LEVEL, FAR) / LEVEL) / Math.log(FAR / LEVEL), beside = neighbours(search.best().x);
     $('descend').disabled = gap > 0.1;
     $('closeness').style.width = `${100 * closeness}%`;

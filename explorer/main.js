@@ -86,7 +86,7 @@ const main = (() => {
   };
 
   // ---- the address ----
-  function show(next, move) { // move: how the arrows get there, plane.set or plane.glide
+  function show(next, move) { // move: how the arrows get there, plane.set, plane.face or plane.glide
     const moved = state.view !== next.view;
     Object.assign(state, next);
     if (starts.here.runs && starts.here.runs.setting !== search.setting()) starts.drop();

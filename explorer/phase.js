@@ -2,12 +2,12 @@
 const phase = (() => {
   const { theme, rgb, hex, mix, inkOn } = canvas, { clamp, bytes } = format, cells = DATA.diagram;
   const COLOURS = ['IGNORED', 'DEDICATED', 'SUPERPOSITION'].map(name => DATA.colours[name]);
-  const SHARES = ['#0d2f52', '#e9f3fc'], INK = '#111111';
+  const SHARES = ['#0d2f52', '#e9f3fc'], INK = '#111111', RING = 8;
   const ROWS = cells.importances.length, COLUMNS = cells.densities.length;
   const models = new Int16Array(bytes(cells.models).buffer), shares = bytes(cells.share);
   const cellModel = (d, k) => Float64Array.from({ length: 4 }, (_, j) => models[4 * (d * ROWS + k) + j] / cells.scale);
 
-  const square = width => clamp(width * 0.96, 250, 380);
+  const square = width => story.small ? 240 : clamp(width * 0.96, 250, story.here.open ? 440 : 380);
   const diagram = canvas.surface('diagram', [8, 16, 40, 40], square);
   Object.assign(diagram, { x0: 0, x1: -2, y0: -1, y1: 1 });
   const cut = canvas.surface('cut', [8, 12, 38, 62], width => clamp(width * 0.5, 150, 190));
@@ -38,20 +38,22 @@ const phase = (() => {
   }
 
   function drawBorders(g) {
-    const line = state.layer === 'phase' ? INK : COLOURS[0], last = 4 / 7;
+    const last = 4 / 7;
     const at = sign => ([p, r]) => [g.x(Math.log10(p)), g.y(sign * Math.log10(r))];
     const fine = Array.from({ length: 121 }, (_, k) => 10 ** (-2 + 2 * k / 120)).filter(p => p < last).concat(last);
     const byHand = fine.map(p => [p, closedBelow(p)]);
     const relaxed = cells.densities.map((p, k) => [p, cells.border[k]]).filter(([, r]) => r !== null);
-    for (const sign of [1, -1]) {
-      g.path(byHand.map(at(sign)), line, 1.3, [5, 4]);
-      g.path(relaxed.map(at(sign)), line, 2.2);
+    for (const [colour, halo] of [['rgba(255,255,255,0.7)', 2], [INK, 0]]) {
+      for (const sign of [1, -1]) {
+        g.path(byHand.map(at(sign)), colour, 1.3 + halo, [5, 4]);
+        g.path(relaxed.map(at(sign)), colour, 2.2 + halo);
+      }
+      g.path([at(1)([last, 1]), at(1)([1, 1])], colour, 1.3 + halo, [5, 4]);
     }
-    g.path([at(1)([last, 1]), at(1)([1, 1])], line, 1.3, [5, 4]);
   }
   function drawRegions(g) {
     const words = (lines, x, y, colour, align) => lines.forEach((text, k) => {
-      g.text(text, x, y + 16 * k, { align, colour: inkOn(colour), halo: null, size: 13, weight: 650 });
+      g.text(text, x, y + 16 * k, { align, colour: inkOn(colour), halo: colour, size: 13, weight: 650 });
     });
     words(['superposition:', 'both share the neuron'], g.x(-1.28), g.y(0.42), COLOURS[2], 'center');
     words(['only', 'feature 2'], g.left + 10, g.top + 24, COLOURS[1], 'left');
@@ -66,15 +68,15 @@ const phase = (() => {
     g.text('100 %', x + w, y + 20, { align: 'right', colour: INK, halo: null, size: 11 });
   }
   function drawCross(g) {
-    const [x, y] = cross(), gap = 8;
+    const [x, y] = cross();
     const arms = [
-      [[x, g.top], [x, y - gap]], [[x, y + gap], [x, g.bottom]],
-      [[g.left, y], [x - gap, y]], [[x + gap, y], [g.right, y]],
+      [[x, g.top], [x, y - RING]], [[x, y + RING], [x, g.bottom]],
+      [[g.left, y], [x - RING, y]], [[x + RING, y], [g.right, y]],
     ];
-    for (const [colour, width] of [['#ffffff', 4], [INK, 1.5]]) {
-      for (const arm of arms) g.path(arm, colour, width / 2);
-      g.dot(x, y, gap, null, colour, width + 1);
-    }
+    for (const [colour, width] of [['#ffffff', 2], [INK, 0.75]]) for (const arm of arms) g.path(arm, colour, width);
+  }
+  function drawRing(g) {
+    for (const [colour, width] of [['#ffffff', 5], [INK, 2.5]]) g.dot(...cross(), RING, null, colour, width);
   }
   function drawDiagram() {
     const g = diagram.fit(), image = picture(state.layer);
@@ -89,9 +91,10 @@ const phase = (() => {
     g.logTicks('x', [1, 0.1, 0.01], [0.1, 0.01]);
     g.logTicks('y', [0.1, 1, 10], [0.1, 1]);
     g.titles('density p: dense \u2192 sparse', 'importance r of feature 2');
+    drawCross(g);
     if (blank) g.note('?', g.x(-1), g.y(0), { align: 'center', base: 'middle', size: 40 });
     else if (state.layer === 'phase') drawRegions(g); else drawScale(g);
-    drawCross(g);
+    drawRing(g);
   }
 
   // The loss of three solutions over importance: sharing the neuron, followed as far as it exists, and one feature alone,
@@ -119,9 +122,10 @@ const phase = (() => {
     return list;
   }
   function nameSolution(g, { kind, name, points }) {
-    const k = kind === 2 ? Math.floor(points.length * 0.62) : 10, [r, loss] = points[k];
+    // where the lines lie far apart: only 1 at the right, only 2 at the left
+    const k = kind === 2 ? Math.floor(points.length * 0.62) : kind === 1 ? 5 : points.length - 4, [r, loss] = points[k];
     const x = g.x(Math.log10(r)), y = g.y(Math.log10(loss)), align = kind === 0 ? 'right' : 'center';
-    g.text(name, x - (kind === 0 ? 8 : 0), y + (kind === 2 ? 20 : -7), { align, weight: 650 });
+    g.text(name, x - (kind === 0 ? 8 : 0), y + (kind === 2 ? 20 : kind === 1 ? -7 : 2), { align, weight: 650 });
   }
   function drawCut(lowest) {
     const g = cut.fit(), list = lossesOver(state.p).filter(solution => solution.points.length > 1);
@@ -136,9 +140,10 @@ const phase = (() => {
     for (const { kind, points } of list) {
       const line = points.map(([r, loss]) => [g.x(Math.log10(r)), g.y(Math.log10(loss))]), both = kind === 2;
       g.path(line, theme.dark ? '#000' : '#222', both ? 4.5 : 3.6);
-      g.path(line, COLOURS[kind], both ? 3 : 2.4, kind === 1 ? [7, 3] : []);
+      const colour = kind === 1 ? theme.removed : COLOURS[kind]; // which is lighter on dark paper
+      g.path(line, colour, both ? 3 : 2.4, kind === 1 ? [7, 3] : []);
       for (const [k, edge] of [[0, -1], [points.length - 1, 1]]) {
-        if (Math.abs(Math.log10(points[k][0]) - edge) > 0.02) g.dot(...line[k], 4, COLOURS[kind], theme.ink, 1);
+        if (Math.abs(Math.log10(points[k][0]) - edge) > 0.02) g.dot(...line[k], 4, colour, theme.ink, 1);
       }
     }
     list.forEach(solution => nameSolution(g, solution));

@@ -1,11 +1,11 @@
 // Features in two dimensions: their directions, their interference, and the density.
 const plane = (() => {
-  const { theme, rgb, hex, mix, inkOn } = canvas, { clamp, fixed, short, percent, above } = format, { M } = search;
+  const { theme, rgb, hex, mix, inkOn } = canvas, { clamp, fixed, short, gap, above } = format, { M } = search;
   const $ = id => document.getElementById(id);
   const LIGHT = ['#4a1c00', '#8a3a00', '#c25200', '#e66101', '#f08a3c', '#f7b27a'];
   const DARK = ['#ffe3c7', '#fdc896', '#f7a45a', '#ee7d22', '#d06010', '#a84e0d'];
   const arrows = canvas.surface('arrows', [6, 6, 6, 6], width => {
-    return width < 420 && story.small ? 190 : clamp(width * 0.86, 250, 350);
+    return story.small ? 220 : story.here.open ? clamp(width * 0.94, 250, 480) : clamp(width * 0.86, 250, 350);
   });
   const gram = canvas.surface('gram', [24, 6, 6, 26], width => clamp(width * 0.74, 220, 330));
   const strip = canvas.surface('strip', [48, 16, 38, 12], () => 134);
@@ -32,20 +32,28 @@ const plane = (() => {
   const KNOWN = ['two at right angles', 'a triangle', 'two pairs', 'a pentagon'];
   const TINTS = ['#bfe3df', '#74bcb5', '#2f8f87', '#0b5750', '#8c8c94'];
   const kindOf = name => KNOWN.indexOf(name) < 0 ? KNOWN.length : KNOWN.indexOf(name);
-  function nameOf(count, pairs) {
-    const names = [
-      ['nothing'], ['one feature'], ['two at right angles', 'one pair'], ['a triangle', 'a pair and one'],
-      ['four unpaired', 'a pair and two', 'two pairs'], ['a pentagon', 'five, one pair', 'two pairs and one'],
-      ['six apart', 'six, 1 pair', 'six, 2 pairs', 'six, 3 pairs'],
-    ];
-    return names[count][pairs] ?? names[count][1] ?? names[count][0];
+  const REGULAR = { 2: [78, 102], 3: [90, 150], 5: [55, 90] }; // degrees between its neighbours: from, to
+  const SHAPES = { 2: 'two at right angles', 3: 'a triangle', 5: 'a pentagon' };
+  const PAIRED = [ // by the number of arrows and of opposite pairs
+    ['nothing'], ['one feature'], [, 'one pair'], [, 'a pair and one'], ['four unpaired', 'a pair and two', 'two pairs'],
+    [, 'five, one pair', 'two pairs and one'], ['six unpaired', 'six, 1 pair', 'six, 2 pairs', 'six, 3 pairs'],
+  ];
+  function nameOf(kept, pairs) {
+    const angles = kept.map(([x, y]) => Math.atan2(y, x) * 180 / Math.PI).sort((a, b) => a - b);
+    const apart = angles.map((angle, k) => { // of neighbours, in degrees
+      const turn = angle - (k ? angles[k - 1] : angles[angles.length - 1] - 360);
+      return Math.min(turn, 360 - turn);
+    });
+    const [low, high] = REGULAR[kept.length] ?? [];
+    if (apart.every(turn => turn > low && turn < high)) return SHAPES[kept.length];
+    return PAIRED[kept.length][pairs] ?? 'no regular shape';
   }
   function arrangement(x, n = state.n) { // a feature is represented if its arrow is longer than a half
     const all = Array.from({ length: n }, (_, j) => [x[j], x[n + j]]), is = w => Math.hypot(...w) > 0.5;
     const kept = all.filter(is), out = all.map((w, j) => is(w) ? 0 : j + 1).filter(Boolean);
     const cosine = (u, v) => (u[0] * v[0] + u[1] * v[1]) / Math.hypot(...u) / Math.hypot(...v);
     const pairs = kept.flatMap((u, k) => kept.slice(k + 1).filter(v => cosine(u, v) < -0.94)).length;
-    return { count: kept.length, name: nameOf(kept.length, pairs), out };
+    return { count: kept.length, name: nameOf(kept, pairs), out };
   }
   function outline(c, x, y, size, sides) { // a circle without sides
     c.beginPath();
@@ -114,6 +122,7 @@ const plane = (() => {
     redraw.schedule('net');
     return true;
   });
+  const face = x => set(x.length === here.net.length ? turned(x, here.net) : x); // at once, turned to what is shown
   function set(x) { // at once
     here.target = null;
     here.net = x.slice();
@@ -207,11 +216,8 @@ const plane = (() => {
     for (let j = n - 1; j >= 0; j--) drawArrow(g, j);
     if (left(here.net).length) g.text('left out:', g.left + 7, g.bottom - 36, { halo: null });
     if (inputs.shown()) drawPoint(g);
-    const note = event ? event.text : ground ? `bright: where arrow ${here.arrow + 1} is best` : '';
-    if (note) {
-      g.rect(g.left + 1, g.top + 1, g.width(note) + 16, 22, theme.paper);
-      g.text(note, g.left + 9, g.top + 16, { halo: null });
-    }
+    $('arrows-key').textContent = event ? event.text : story.before ? format.tied(`before: p = ${short(state.p, 2)}`)
+      : ground ? `bright: where arrow ${here.arrow + 1} is best` : '';
     const place = tip(here.net, here.arrow).map(v => fixed(v)).join(', ');
     arrows.element.setAttribute('aria-label', `Feature directions: ${arrangement(here.net).name}. `
       + `Arrow ${here.arrow + 1} chosen at ${place}. Number keys choose an arrow, arrow keys move its tip.`);
@@ -264,12 +270,10 @@ const plane = (() => {
     }
   }
   function drawStrip() {
-    const g = strip.fit(), known = search.recorded();
-    if (known) drawBand(g);
-    else {
-      g.box(g.left + 0.5, g.top + 0.5, g.right - g.left - 1, g.bottom - g.top - 1, theme.line);
-      g.note('known for five features, importance \u00d7 0.90', (g.left + g.right) / 2, g.top - 8, { align: 'center' });
-    }
+    strip.element.parentElement.hidden = !search.recorded();
+    if (!search.recorded()) return;
+    const g = strip.fit();
+    drawBand(g);
     g.logTicks('x', [1, 0.1, 0.01], [0.1, 0.01]);
     g.titles('density p: dense \u2192 sparse');
     const x = g.x(Math.log10(state.p)), middle = (g.top + g.bottom) / 2;
@@ -277,13 +281,11 @@ const plane = (() => {
     g.path([[x, g.top - 1], [x, g.bottom + 4]], '#111111', 2.2);
     g.dot(x, middle, 9, theme.paper, theme.ink, 2.5);
     const { name, count } = stripNames[search.nearest(state.p)];
-    if (known) { // the present arrangement stands over the handle
-      const half = g.width(name) / 2 + 9, place = clamp(x, g.left + half, g.right - half);
-      glyph(g, place - half + 7, g.top - 35, 7, name);
-      g.text(name, place + 9, g.top - 31, { align: 'center', halo: null });
-    }
-    const best = known ? `: best arrangement ${name}, ${count} of 5 features` : '';
-    strip.element.setAttribute('aria-label', `Density ${short(state.p, 2)}${best}. Arrow keys change the density.`);
+    const half = g.width(name) / 2 + 9, place = clamp(x, g.left + half, g.right - half); // over the handle
+    glyph(g, place - half + 7, g.top - 35, 7, name);
+    g.text(name, place + 9, g.top - 31, { align: 'center', halo: null });
+    strip.element.setAttribute('aria-label', `Density ${short(state.p, 2)}: best arrangement ${name}, `
+      + `${count} of 5 features. Arrow keys change the density.`);
   }
 
   // ---- in words ----
@@ -292,7 +294,7 @@ const plane = (() => {
     const best = search.best(), where = search.recorded() ? 'known' : `of ${best.starts} starts`;
     if (play.running) return 'On the way.';
     if (best.busy) return `Looking for lower ones: ${best.starts} starts so far.`;
-    if (loss <= best.loss * (1 + 1e-6)) return `The lowest ${where}.`;
+    if (gap(loss, best.loss) < 1e-6) return `The lowest ${where}.`;
     const valley = here.settled ? ' A valley: no small step leads lower.' : '';
     return `${above(loss, best.loss)} above the lowest ${where}, ${short(best.loss, 4)}.${valley}`;
   }
@@ -302,7 +304,7 @@ const plane = (() => {
     const best = search.best(), lowest = arrangement(best.x);
     const start = ['At density ', [short(state.p, 2), 1], ' the best model found keeps '];
     const kept = [[`${lowest.count} of ${n}`, 1], ` features in two dimensions: ${lowest.name}.`];
-    const ends = search.recorded() ? [' ', [percent(search.success()), 1], ' of single starts find it.']
+    const ends = search.recorded() ? [` ${search.success()} single starts find it.`]
       : play.running ? [' The page follows one model while the density moves.']
       : best.busy ? [' The search goes on.'] : [` It is the lowest of ${best.starts} starts.`];
     redraw.fill($('finding'), [...start, ...kept, ...ends]);
@@ -494,7 +496,7 @@ const plane = (() => {
   const tips = () => Array.from({ length: state.n }, (_, j) => spot(j));
   const sliced = () => slice.ready;
   return {
-    here, arrangement, glyph, set, glide, keep, followBest, setDensity, descend: descend.run, fresh, showBest, resize,
+    here, arrangement, glyph, set, face, glide, keep, followBest, setDensity, descend: descend.run, fresh, showBest, resize,
     stop, tips, sliced,
   };
 })();

@@ -8,7 +8,7 @@ const reader = (() => {
   const values = new Float32Array(bytes(known.models).buffer), LAST = known.penalties.length - 1;
   const degrees = cosine => Math.acos(clamp(cosine, -1, 1)) * 180 / Math.PI;
 
-  const square = width => clamp(width * 0.8, 250, 350);
+  const square = width => story.small ? 220 : clamp(width * 0.8, 250, 350);
   const arrows = canvas.surface('directions', [4, 4, 4, 4], square);
   const plot = canvas.surface('rebuilt', [4, 4, 4, 4], square);
   const counts = canvas.surface('counts', [24, 16, 40, 40], width => clamp(width * 0.52, 160, 200));
@@ -125,7 +125,10 @@ const reader = (() => {
     const own = features(row()).map(([x, y]) => Math.atan2(y, x));
     own.forEach(angle => line(g, origin, round(angle, 1)));
     here.angles.forEach(angle => arrow(g, origin, round(angle, 1.1), LATENT, 2.4));
-    own.forEach((angle, j) => write(String(j + 1), [round(angle, 1.41)]));
+    own.forEach((angle, j) => { // at the end of its line, beyond an arrow that lies there
+      const covered = here.angles.some(other => Math.abs(turn(angle, other)) < 0.35);
+      write(String(j + 1), [round(angle, covered ? 1.41 : 1.15)]);
+    });
     const near = [];
     here.angles.forEach((angle, j) => { // arrows that lie together share a label
       const same = near.find(group => Math.abs(turn(group.angle, angle)) < 0.2);

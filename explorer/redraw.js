@@ -87,7 +87,7 @@ const redraw = (() => {
   }
   function bar(element, value) { // of -1 to 1, from a zero inside it: what the ReLU removes goes to the left
     element.firstChild.style.width = `${44 * Math.min(1, Math.abs(value))}%`;
-    element.firstChild.className = value < 0 ? 'below' : '';
+    element.firstChild.className = (value < 0 ? 'below' : '') + (Math.abs(value) > 1 ? ' longer' : '');
   }
   const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
   return { views, after, schedule, save, change, foreign, inPieces, fill, eased, press, bar, still };

@@ -19,9 +19,11 @@ const search = (() => {
     const exact = DATA.arrangements.densities.findIndex(q => Math.abs(q - state.p) < 1e-6);
     return exact < 0 ? from : [...from, flat(DATA.arrangements, exact)];
   }
-  function success() { // the share of single starts that find the best, in the figure at this density
+  function success() { // how many single starts find the best, in words: the sweep trained few at each density
     const exact = DATA.arrangements.densities.findIndex(q => Math.abs(q - state.p) < 1e-6);
-    return exact < 0 ? DATA.sweep.success[nearest(state.p)] : DATA.arrangements.success[exact];
+    if (exact >= 0) return format.percent(DATA.arrangements.success[exact]) + ' of';
+    const tenths = Math.round(10 * DATA.sweep.success[nearest(state.p)]);
+    return tenths < 1 ? 'Few' : tenths > 9 ? 'Nearly all' : `About ${tenths} in 10`;
   }
 
   let known = { setting: '' }, job = { stop: true };

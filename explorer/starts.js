@@ -1,6 +1,6 @@
 // Many starts: each dot is a model trained here by Adam on the exact loss, as the package's train() does.
 const starts = (() => {
-  const { theme } = canvas, { clamp, short, percent } = format, { M } = search, $ = id => document.getElementById(id);
+  const { theme } = canvas, { clamp, percent, gap, above } = format, { M } = search, $ = id => document.getElementById(id);
   const here = { runs: null };
   const COLUMNS = 5, dots = canvas.surface('dots', [4, 6, 38, 50], () => here.runs ? 164 : 40);
   let seed = 0; // of the next single start
@@ -81,9 +81,9 @@ const starts = (() => {
       const top = high - pitch * Math.ceil(mine.length / across) - 8, centre = { align: 'center', halo: null };
       g.text(String(mine.length), x, top, { ...centre, weight: 700 });
       g.text(out || 'others', x, g.bottom + 16, centre);
-      g.note(least <= 1.01 * low ? 'lowest' : `+${Math.round(100 * (least / low - 1))} %`, x, g.bottom + 32, { ...centre, size: 11.5 });
+      g.note(gap(least, low) <= 0.01 ? 'lowest' : `+${above(least, low)}`, x, g.bottom + 32, { ...centre, size: 11.5 });
     });
-    const good = list.filter(run => run.loss <= 1.01 * low).length, counts = {};
+    const good = list.filter(run => gap(run.loss, low) <= 0.01).length, counts = {};
     list.forEach(({ name }) => { counts[name] = (counts[name] || 0) + 1; });
     const common = Object.entries(counts).sort((a, b) => b[1] - a[1]).filter(([, count]) => count >= 0.01 * list.length);
     const arrangements = common.map(([name, count]) => `${name} ${percent(count / list.length)}`).join(', ');

@@ -3,11 +3,12 @@ const story = (() => {
   const $ = id => document.getElementById(id), { lowest, own } = DATA.dictionary.story;
   // lead: what the question needs; ask, tell: the parts of the page (data-part) that stand while the question is asked,
   // and those that its answer adds; show: the address of the page while it is asked, without it what the step before
-  // ended with; acts: buttons and links beside the answer.
-  const DENSITY = { ask: 'loss density', tell: 'strip' };
+  // ended with; before: the picture then says at which density it stands; large: its picture is not made small on a
+  // phone; acts: buttons and links beside the answer. A step without guesses is told at once.
+  const DENSITY = { ask: '', tell: 'loss density strip', before: true };
   const STEPS = [
     {
-      preset: 'input', name: 'The model', show: 'preset=input', ask: 'inputs', small: true,
+      preset: 'input', name: 'the model', show: 'preset=input', ask: 'inputs',
       lead: 'A network notices things: a cat, a face, a name. Call each a feature. Here five features x pass through '
         + 'two numbers, h = Wx, and come back as x\u0302 = ReLU(W\u1d40h + b). Arrow i is the direction in which feature '
         + 'i is written.',
@@ -16,10 +17,9 @@ const story = (() => {
       answer: '1.03 for feature 1, and 0.13 and 0.14 for its neighbours. Arrows 4 and 5 point away: they receive about '
         + '\u22121.2, and the ReLU makes it 0. Move the sliders. With all on, h falls to nearly 0 and every output is '
         + 'silent.',
-      acts: [['All on', () => $('every').click()], ['Only 1', () => $('single').click()]],
     },
     {
-      preset: 'dense', name: 'p = 1', ...DENSITY,
+      preset: 'dense', name: 'all on', ...DENSITY,
       lead: 'The density p is the chance that a feature is on. Let all five be on all the time: p = 1. Feature 1 counts '
         + 'most, each further one a little less. The best model is the one with the lowest loss. The loss is the squared '
         + 'error to expect, each feature weighed by how much it counts.',
@@ -51,7 +51,7 @@ const story = (() => {
         + 'most of it, and longer arrows make up for what the biases take away.',
     },
     {
-      preset: 'sweep', name: 'Watch it', ...DENSITY,
+      preset: 'sweep', name: 'watch it', ...DENSITY,
       question: 'Let the density fall slowly from 1. Do the arrows rearrange little by little, or in jumps?',
       guesses: ['little by little', 'in jumps', 'both'], right: 2, start: () => {
         redraw.change({ p: 1 }, 'density');
@@ -61,7 +61,7 @@ const story = (() => {
         + 'arrangement becomes the lowest, and the page glides from one to the other.',
     },
     {
-      preset: 'starts', name: 'Many starts', show: 'preset=pairs', ask: '', tell: 'starts', small: true,
+      preset: 'starts', name: 'many starts', show: 'preset=pairs', ask: '', tell: 'starts',
       lead: 'The pictures show the best of many training runs. Training starts from random weights and goes downhill in '
         + 'the loss.',
       question: 'At p = 0.2, how many of 100 starts reach the lowest loss, that of the two pairs shown?',
@@ -70,23 +70,23 @@ const story = (() => {
         + 'feature 5. The rest stops in arrangements that no small step improves. Click or tap a dot to see its arrows.',
     },
     {
-      preset: 'beat', name: 'Match it', ask: 'loss', tell: 'buttons',
-      question: 'Can you place five arrows at p = 0.1 so well that no better place is known?', guesses: [],
+      preset: 'beat', name: 'match it', show: 'preset=beat', ask: 'loss buttons', large: true,
+      question: 'Can you place five arrows at p = 0.1 so well that no better place is known?',
       answer: 'Drag the tips. The bright spot is where the chosen arrow is best, with the others as they stand. Each '
         + 'bias follows at its best value. Within 10 % of the best, \u201cDescend\u201d goes the last bit.',
     },
     {
-      preset: 'superposition', name: 'Smallest case', show: 'preset=superposition', ask: 'diagram', tell: 'controls cut does',
+      preset: 'superposition', name: 'smallest case', show: 'preset=superposition', ask: 'diagram', tell: 'controls cut does',
       lead: 'Two features and one neuron: each feature has one weight. Let p = 0.2, and let feature 2 count half as much '
         + 'as feature 1: importance r = 0.5.',
       question: 'Keep only feature 1, or let both share the neuron with opposite signs?',
       guesses: ['keep only feature 1', 'share'], right: 1,
       answer: 'Share. Keeping feature 2 as well saves error of order p. Sharing costs only when both are on: of order '
-        + 'p\u00b2. The curves of the two losses cross where it stops paying. Drag the cross to the left: for dense data '
-        + 'the cost wins.',
+        + 'p\u00b2. In the plot of losses, orange and light blue cross at r = 0.11: below, sharing stops paying. Now drag '
+        + 'the cross in the map to the left: for dense data the cost wins.',
     },
     {
-      preset: 'trap', name: 'Two weights', show: 'preset=trap&ground=loss', ask: 'landscape', tell: 'end minima',
+      preset: 'trap', name: 'two weights', show: 'preset=trap&ground=loss', ask: 'landscape', tell: 'end minima',
       lead: 'A point in this plane is a pair of weights, and dark is a high loss. The lowest valleys have weights of '
         + 'opposite signs. Training rolls downhill from its start.',
       question: 'Where does a start with two positive weights end?',
@@ -94,12 +94,12 @@ const story = (() => {
       answer: 'In the worse valley. The signs decide: to turn one around, gradient descent would have to climb the ridge '
         + 'between them. Now press Adam: at this learning rate, 0.1, it rolls over the ridge, and 89 % of the starts find '
         + 'the lowest valley. Drag the start.',
-      acts: ['Adam', 'gradient descent'].map((name, k) => {
-        return [name, () => redraw.change({ optimizer: ['adam', 'gd'][k] }, 'start', 'shares')];
+      acts: [['Adam', 'adam'], ['gradient descent', 'gd']].map(([name, optimizer]) => {
+        return [name, () => redraw.change({ optimizer }, 'start', 'shares'), { optimizer }];
       }),
     },
     {
-      preset: 'read', name: 'Read it back', show: 'view=dictionary', ask: '', tell: 'border counts',
+      preset: 'read', name: 'read it back', show: 'view=dictionary', ask: '', tell: 'border counts',
       lead: 'To see what a network notices, one would like the features back from h alone. A sparse autoencoder tries: '
         + 'it learns five arrows, its dictionary. It adds up few of them to write h again, and pays \u03bb for each unit '
         + 'of length. At \u03bb = 0.3 an arrow lies on each feature, the true dictionary.',
@@ -109,17 +109,19 @@ const story = (() => {
         + 'to turn. The slider shows the border.',
     },
     {
-      name: 'In short', ask: 'border counts', question: 'What you have seen',
-      answer: '1. On dense data a model keeps as many features as it has dimensions.\n'
-        + '2. On sparse data it keeps more, because the ReLU removes interference while a feature is on alone.\n'
-        + '3. Each further feature saves error of order p. Sharing costs error of order p\u00b2.\n'
-        + '4. Training often stops in a worse arrangement.\n'
-        + '5. What a sparse autoencoder likes best need not be the features.\n'
-        + 'And real networks? There nobody knows the features beforehand. If they share directions as here, one neuron '
+      name: 'in short', ask: '', question: 'What you have seen',
+      list: [
+        'On dense data a model keeps as many features as it has dimensions.',
+        'On sparse data it keeps more, because the ReLU removes interference while a feature is on alone.',
+        'Each further feature saves error of order p. Sharing costs error of order p\u00b2.',
+        'Training often stops in a worse arrangement.',
+        'What a sparse autoencoder likes best need not be the features.',
+      ],
+      answer: 'And real networks? There nobody knows the features beforehand. If they share directions as here, one neuron '
         + 'answers to several of them, and a sparse autoencoder may read something else. That both can happen is seen '
         + 'here, where the truth is known. How often they happen in a large network, this page does not show.',
       acts: [
-        ['Play with the plane', () => leave(address.read('view=two&p=0.1'))], ['Start again', () => ask(0)],
+        ['Start again', () => ask(0)],
         ...[...document.querySelectorAll('footer a')].map(a => [a.textContent, a.href]),
       ],
     },
@@ -130,10 +132,10 @@ const story = (() => {
 
   function ask(step) { // go to a step; the page shows what it showed before the answer
     const stays = !here.asking && step === here.step + 1; // the reader comes from the step before
-    Object.assign(here, { open: true, step, asking: !!STEPS[step].preset, guess: -1 });
+    Object.assign(here, { open: true, step, asking: !!STEPS[step].guesses, guess: -1 });
     const show = current().show ?? (stays ? null : `preset=${STEPS[step - 1].preset}`);
     plane.stop();
-    if (show) main.show(address.read(show));
+    if (show) main.show(address.read(show), plane.face);
     turn();
   }
   function tell(guess = -1) {
@@ -154,13 +156,24 @@ const story = (() => {
     draw();
   }
 
-  function made(text, act) { // a button, or a link if act is an address
-    const link = typeof act === 'string', node = document.createElement(link ? 'a' : 'button');
-    Object.assign(node, { textContent: text }, link ? { href: act } : { type: 'button', onclick: act });
+  function element(tag, values) {
+    return Object.assign(document.createElement(tag), values);
+  }
+  function made(text, act, data = {}) { // a button, or a link if act is an address
+    const textContent = format.tied(text), link = typeof act === 'string';
+    const node = link ? element('a', { textContent, href: act }) : element('button', { textContent, type: 'button', onclick: act });
+    Object.assign(node.dataset, data);
     return node;
   }
+  function reply() { // what the page says to a guess: a mark and words
+    const { right, guesses = [], start } = current(), { guess } = here;
+    const pieces = start && play.running ? ['', 'Watch arrows 3, 4 and 5.'] : guess < 0 ? [] : guess === right ? ['\u2713', ' Right.']
+      : ['\u2717', ` Not quite. You said: ${guesses[guess]}.`];
+    $('reply').className = guess === right ? 'right' : '';
+    redraw.fill($('reply'), pieces.map((text, k) => k ? text : [text, 1]));
+  }
   function draw() {
-    const { preset, lead = '', question, guesses = [], right, answer, acts = [], ask: asked, tell: told = '', start } = current();
+    const { preset, lead = '', question, guesses = [], list = [], answer, acts = [], ask: asked, tell: told = '', start } = current();
     const parts = [asked, here.asking ? '' : told].join(' ').split(' ');
     $('story').hidden = !here.open;
     $('open-story').setAttribute('aria-expanded', here.open);
@@ -171,22 +184,23 @@ const story = (() => {
     });
     $('asked').classList.toggle('away', !here.asking);
     $('told').classList.toggle('away', here.asking);
-    $('lead').textContent = lead;
-    document.querySelectorAll('.question').forEach(element => { element.textContent = question; });
+    $('lead').textContent = format.tied(lead);
+    document.querySelectorAll('.question').forEach(element => { element.textContent = format.tied(question); });
     $('guesses').replaceChildren(...guesses.map((text, k) => made(text, () => {
       tell(k);
       $('next').focus({ preventScroll: true });
     })));
-    $('acts').replaceChildren(...acts.map(([text, act]) => made(text, act)));
-    const watching = start && play.running;
-    const reply = watching ? 'Watch arrows 3, 4 and 5.\n' : !guesses.length ? '' : here.guess < 0 ? 'Answer.\n'
-      : here.guess === right ? 'Right.\n' : `You said: ${guesses[here.guess]}.\n`; // a line of its own: the height stays
-    $('answer').classList.toggle('waiting', !!watching);
-    redraw.fill($('answer'), [[reply, 1], answer]);
+    $('acts').replaceChildren(...acts.map(act => made(...act)));
+    $('list').hidden = !list.length;
+    $('list').replaceChildren(...list.map(textContent => element('li', { textContent })));
+    $('answer').textContent = format.tied(answer);
+    $('answer').classList.toggle('waiting', !!start && play.running);
+    reply();
     $('finding').hidden = here.open; // the answer says it
-    $('place').textContent = `${here.step + 1} of ${STEPS.length}`;
+    $('place').value = here.step;
+    $('pager').style.setProperty('--part', (here.step + 1) / STEPS.length);
     $('back').disabled = here.step === 0;
-    $('next').textContent = here.step === LAST ? 'Explore' : !here.asking ? 'Next' : guesses.length ? 'Answer' : 'Start';
+    $('next').textContent = here.step === LAST ? 'Explore the plane' : here.asking ? 'Answer' : 'Next';
     document.querySelectorAll('.steps a').forEach((a, k) => {
       if (k === here.step) a.setAttribute('aria-current', 'step'); else a.removeAttribute('aria-current');
     });
@@ -198,16 +212,24 @@ const story = (() => {
     draw();
   }
 
-  $('next').onclick = () => here.asking ? tell() : here.step < LAST ? ask(here.step + 1) : leave(state);
+  $('next').onclick = () => here.asking ? tell() : here.step < LAST ? ask(here.step + 1) : leave(address.read('view=two&p=0.1'));
   $('back').onclick = () => ask(here.step - 1);
   $('open-story').onclick = () => here.open ? leave(state) : ask(here.step);
+  $('place').replaceChildren(...STEPS.map(({ name }, value) => { // on the phone, where the list has no room
+    return element('option', { value, textContent: `${value + 1} of ${STEPS.length} \u00b7 ${format.tied(name)}` });
+  }));
+  $('place').onchange = () => ask(Number($('place').value));
   $('steps').replaceChildren(...STEPS.map(({ preset, name }, k) => {
-    const a = made(`${k + 1} ${name}`, preset ? `#preset=${preset}` : '#');
+    const a = made(`${k + 1} \u00b7 ${name}`, preset ? `#preset=${preset}` : '#');
     a.onclick = event => { // works in a frame too, where an address may not change
       event.preventDefault();
       ask(k);
     };
     return a;
   }));
-  return { here, meet, leave, draw, get small() { return here.open && !!current().small; } };
+  return {
+    here, meet, leave, draw,
+    get small() { return here.open && !current().large && innerWidth <= 760; },
+    get before() { return here.asking && current().before; },
+  };
 })();

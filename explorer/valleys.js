@@ -114,13 +114,16 @@ const valleys = (() => {
     g.c.drawImage(shade, g.left - w / 2, g.top - h / 2, w * POINTS, h * POINTS);
   }
   const colourOf = end => end >= 0 ? COLOURS[here.found[end].phase] : end === DEAD ? theme.ink : theme.soft;
-  function drawBasins(g) {
+  function drawBasins(g) { // answers whether some start in the picture comes to no minimum
     const cell = START(1) - START(0), w = g.x(cell) - g.x(0), h = g.y(0) - g.y(cell);
+    let lost = false;
     here.basin.label.forEach((end, k) => {
       const x = START(k % GRID), y = START(Math.floor(k / GRID));
       if (Math.max(Math.abs(x), Math.abs(y)) > EXTENT + cell) return;
+      if (end < 0) lost = true;
       g.rect(g.x(x) - w / 2, g.y(y) - h / 2, w + 0.6, h + 0.6, colourOf(end));
     });
+    return lost;
   }
   function drawContours(g, T, colour) { // marching squares
     const c = g.c, at = k => EXTENT * (2 * k / (POINTS - 1) - 1);
@@ -167,13 +170,14 @@ const valleys = (() => {
   function drawGround() {
     const g = ground.fit(), T = levels(), shaded = state.ground === 'basins' && counted();
     const contour = shaded ? 'rgba(0,0,0,0.35)' : theme.dark ? 'rgba(255,255,255,0.22)' : 'rgba(0,0,0,0.2)';
+    let lost = false;
     g.clip(() => {
       drawShade(g, T);
-      if (shaded) drawBasins(g);
+      if (shaded) lost = drawBasins(g);
       drawContours(g, T, contour);
       g.path([[g.x(0), g.top], [g.x(0), g.bottom]], theme.soft, 0.6);
       g.path([[g.left, g.y(0)], [g.right, g.y(0)]], theme.soft, 0.6);
-      const line = (story.here.asking ? [] : here.path) // which would give the answer away.map(([x, y]) => [g.x(x), g.y(y)]);
+      const line = (story.here.asking ? [] : here.path).map(([x, y]) => [g.x(x), g.y(y)]); // while asked it would give the answer away
       g.path(line, theme.paper, 5);
       g.path(line, theme.good, 2.4);
     });
@@ -189,7 +193,7 @@ const valleys = (() => {
     g.dot(x, y, 3, theme.good);
     const align = right ? 'left' : 'right';
     g.text('start', x + (right ? 14 : -14), y, { align, base: 'middle', weight: 650, colour: theme.good });
-    $('basins-key').hidden = !(shaded && here.basin.dead + here.basin.underway + here.basin.gone > 0.005);
+    $('basins-key').style.visibility = lost ? '' : 'hidden'; // its row stays: nothing below moves
   }
 
   // ---- what the chosen minimum does ----
@@ -200,8 +204,8 @@ const valleys = (() => {
       const at = left + 6 + i * (wide - 20) / 2, width = Math.min(17, wide / 6.5);
       const value = clamp(W[i] * h + b[i], -0.75, most);
       g.box(at + 0.5, zero - unit * x[i] + 0.5, width, unit * x[i], theme.ink, 1.3);
-      if (value >= 0) g.rect(at + width + 4, zero - unit * value, width, unit * value, theme.positive);
-      else g.hatch(at + width + 4, zero, width, -unit * value, theme.removed);
+      if (value >= 0) g.rect(at + width + 4, zero - unit * value, width, unit * value, theme.good);
+      else g.hatch(at + width + 4, zero, width, -unit * value, theme.soft);
       const label = value < -0.12 ? zero - 4 - unit * x[i] : zero + 14;
       g.note(String(i + 1), at + width + 2, label, { align: 'center', size: 11.5 });
     }
@@ -216,9 +220,9 @@ const valleys = (() => {
     });
     g.box(4.5, 144.5, 9, 9, theme.ink, 1.2);
     g.note('input', 18, 153, { size: 11.5 });
-    g.rect(58, 144, 10, 10, theme.positive);
+    g.rect(58, 144, 10, 10, theme.good);
     g.note('output', 73, 153, { size: 11.5 });
-    g.hatch(122, 144, 11, 10, theme.removed);
+    g.hatch(122, 144, 11, 10, theme.soft);
     g.note('below zero: the ReLU makes it 0', 138, 153, { size: 11.5 });
     $('chosen').textContent = `in \u201c${nameOf(minimum)}\u201d`;
     const weights = `weights ${fixed(W[0])} and ${fixed(W[1])}, biases ${fixed(b[0])} and ${fixed(b[1])}`;

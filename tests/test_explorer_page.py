@@ -116,6 +116,11 @@ def go(page, hash):
     settle(page)
 
 
+def place(page):
+    """The step of the story, as "3 of 12"."""
+    return page.evaluate("document.getElementById('place').selectedOptions[0].text").split(" · ")[0]
+
+
 def slide(page, name, value):
     page.evaluate(
         "([id, v]) => { const i = document.getElementById(id); i.value = v; i.dispatchEvent(new Event('input')) }",
@@ -288,7 +293,7 @@ def test_numbers_of_the_notebooks_stand_on_the_page(page):
     for name in ("dense", "pairs", "pentagon"):
         go(page, f"preset={name}")
         text = page.inner_text("#finding")
-        assert re.search(r"(\d+) % of single", text)[1] == recorded[f"intro.success_{name}"]["text"].rstrip("%")
+        assert re.search(r"(\d+)\s% of single", text)[1] == recorded[f"intro.success_{name}"]["text"].rstrip("%")
     gaps = np.diff(np.sort(np.degrees(np.arctan2(*np.array(state(page)["W"])[::-1])) % 360))
     assert gaps.min() > recorded["intro.angle_pentagon_low"]["value"] - 0.1
     data = report.load_data("intro_arrangements", ROOT / "figures")
@@ -527,9 +532,10 @@ def test_a_thousand_random_actions_break_nothing(page):
         if (kind < 0.35) { const i = pick(shown('input[type=range]')); if (!i) continue; i.value = Number(i.min) + random() * (i.max - i.min); i.dispatchEvent(new Event('input')); }
         else if (kind < 0.5) pick(shown('button, nav a')).click();
         else if (kind < 0.6) { const i = pick(shown('input[type=text]')); if (i) { i.value = pick(['0.3', '7', '', 'x', '-2', '1e-9']); i.dispatchEvent(new Event('change')); } }
-        else if (kind < 0.75) pick(shown('canvas')).dispatchEvent(new KeyboardEvent('keydown', { key: pick(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', '1', '3', '6']), bubbles: true }));
+        else if (kind < 0.75) pick(shown('canvas'))?.dispatchEvent(new KeyboardEvent('keydown', { key: pick(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', '1', '3', '6']), bubbles: true }));
         else {
-          const c = pick(shown('canvas')), box = c.getBoundingClientRect();
+          const c = pick(shown('canvas')), box = c?.getBoundingClientRect();
+          if (!c) continue; // the last step has none
           c.setPointerCapture = () => {};
           for (const type of ['pointermove', 'pointerdown', 'pointermove', 'pointerup', 'click']) c.dispatchEvent(new PointerEvent(type, { clientX: box.left + random() * box.width, clientY: box.top + random() * box.height, pointerId: 1, bubbles: true }));
         }
@@ -563,7 +569,7 @@ def test_a_local_minimum_says_that_it_is_not_the_best(page):
     join = lambda values: ",".join(f"{v:.4f}" for v in values.ravel())  # noqa: E731
     go(page, f"view=two&n={n}&p={p}&W={join(W)}&b={join(b)}")
     text = page.inner_text("#loss")
-    above = float(re.search(r"([\d.]+) % above the lowest of 60 starts", text)[1])
+    above = float(re.search(r"([\d.]+)\s% above the lowest of 60 starts", text)[1])
     worse = exact(W.round(4).tolist(), b.round(4).tolist(), p, importance.tolist())
     assert above == pytest.approx(100 * (worse / best - 1), rel=0.2)
 
@@ -575,11 +581,11 @@ def test_starts_that_have_not_arrived_are_counted_and_named(page):
     assert sum(counted["minima"]) + counted["dead"] + counted["underway"] + counted["gone"] == pytest.approx(1)
     assert counted["underway"] > 0.1
     text = page.inner_text("#finding")
-    assert re.search(rf"{round(100 * counted['underway'])} % have not arrived after 2,000 steps", text)
-    assert sum(map(int, re.findall(r"(\d+) %", text))) == pytest.approx(100, abs=1)
+    assert re.search(rf"{round(100 * counted['underway'])}\s% have not arrived after 2,000 steps", text)
+    assert sum(map(int, re.findall(r"(\d+)\s%", text))) == pytest.approx(100, abs=1)
     assert "has not arrived after 2,000 steps" in page.inner_text("#end")
     column = page.eval_on_selector_all("#minima tbody tr", "rows => rows.map(row => row.cells[2].textContent)")
-    assert sum(int(text.rstrip(" %")) for text in column) == pytest.approx(100, abs=1)
+    assert sum(int(text.rstrip("\u00a0%")) for text in column) == pytest.approx(100, abs=1)
     assert "not arrived" in page.inner_text("#minima")
 
 
@@ -647,12 +653,9 @@ def test_no_label_covers_another_or_is_cut_off(visit, width):
 
 def test_strip_is_shown_only_where_it_holds_and_biases_have_no_colour(page):
     page.evaluate(BOXES)
-    paper = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')")
     for hash, known, n in (("view=two", True, 5), ("view=two&n=6", False, 6), ("view=two&ratio=0.8", False, 5)):
         go(page, hash)
-        band = {colour for colour in page.evaluate("window.drawn.strip.rect") if colour != paper}
-        assert (len(band) > 2) == known
-        assert ("best arrangement" in page.get_attribute("#strip", "aria-label")) == known
+        assert page.locator("#strip").is_visible() == known
         assert len(page.evaluate("window.drawn.gram.rect")) == n * n, "cells of WᵀW alone are coloured"
     opened(page, "view=one")
     legend, table = page.locator("#does").bounding_box(), page.locator("#minima").bounding_box()
@@ -673,48 +676,56 @@ def test_links_lead_to_findings_repository_and_paper(page):
 # 13
 def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
     opened(page)
-    texts, presets = [], []
+    texts, presets, tops = [], [], set()
     for step in range(11):
-        assert page.inner_text("#place") == f"{step + 1} of 12"
+        assert place(page) == f"{step + 1} of 12"
         assert not page.locator("#finding").is_visible()
-        assert page.inner_text("#question").endswith("?")
-        assert page.inner_text("#answer") == ""
         before, high = state(page), page.locator("#story").bounding_box()["height"]
+        tops.add(page.locator("#next").bounding_box()["y"])
         presets.append(re.search(r"#preset=(\w+)", page.get_attribute("a[aria-current]", "href"))[1])
-        page.focus("#guesses button" if presets[-1] != "beat" else "#next")
-        page.keyboard.press("Tab")
-        page.keyboard.press("Shift+Tab")
-        page.keyboard.press("Enter")  # the first guess
-        settle(page)
+        if presets[-1] == "beat":  # a task, not a question
+            assert before["game"] == "on"
+        else:
+            assert page.inner_text("#question").endswith("?")
+            assert page.inner_text("#answer") == ""
+            page.focus("#guesses button")
+            page.keyboard.press("Tab")
+            page.keyboard.press("Shift+Tab")
+            page.keyboard.press("Enter")  # the first guess
+            settle(page)
         assert page.evaluate("document.activeElement.id") == "next"
         assert not page.locator("#finding").is_visible(), "the answer says it"
         if presets[-1] == "sweep":
             assert state(page)["moving"]
-            assert page.inner_text("#answer").strip() == "Watch arrows 3, 4 and 5."
+            assert page.inner_text("#reply") == "Watch arrows 3, 4 and 5."
+            assert page.inner_text("#answer") == ""
             page.click("#play")
             page.focus("#next")
-        texts.append(page.inner_text("#answer"))
+        texts.append(page.inner_text("#reply"))
         page.wait_for_function("!toymodels.state.moving")
         after = state(page)
         assert page.locator("#story").bounding_box()["height"] == high, "the picture stays where it is"
         if presets[-1] == "starts":
             assert before["runs"] is None
             assert after["runs"]["loss"]
-        elif presets[-1] not in ("input", "sweep", "superposition"):
+        elif presets[-1] not in ("input", "sweep", "superposition", "beat"):
             assert after["preset"] == presets[-1]
             assert any(after[key] != before[key] for key in ("W", "view", "ground", "penalty"))
         page.keyboard.press("Enter")
         settle(page)
     assert presets == list(explorer.PRESETS)
+    assert len(tops) == 1, "the button stands at one place"
+    assert page.locator("#list li").count() == 5
     assert "real networks" in page.inner_text("#answer")
     links = page.eval_on_selector_all("#acts a", "links => links.map(a => a.href)")
     assert links == page.eval_on_selector_all("footer a", "links => links.map(a => a.href)")
-    page.click("#acts button")
+    page.click("#next")
     settle(page)
     assert not page.locator("#story").is_visible(), "after the last step the page is free"
     assert state(page)["view"] == "two"
-    right = [text.startswith("Right.") for text in texts]
+    right = [text == "✓ Right." for text in texts]
     assert right == [name in ("dense", "pairs") for name in presets], "each first guess"
+    assert texts[0] == "✗ Not quite. You said: only 1, exactly."
     kept = {}
     for name in ("dense", "triangle", "pairs", "pentagon"):
         go(page, f"preset={name}")
@@ -728,7 +739,7 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
     out = np.array(state(page)["out"])
     assert out[0] > 5 * out[1:].max()
     go(page, "preset=pairs")
-    share = int(re.search(r"(\d+) % of single", page.inner_text("#finding"))[1])
+    share = int(re.search(r"(\d+)\s% of single", page.inner_text("#finding"))[1])
     assert 27 < share < 40, "about one third"
     go(page, "preset=read")
     assert state(page)["dictionary"]["found"] < 5, "they turn away"
@@ -750,7 +761,7 @@ def test_numbers_in_the_story_are_those_of_the_page_and_the_package(page, dictio
     assert re.findall(r"\d\.\d+", text) == [f"{here['out'][k]:.2f}" for k in range(3)] + [f"{-here['u'][3]:.1f}"]
     assert -here["u"][4] == pytest.approx(1.2, abs=0.05)
     assert here["out"][3:] == [0, 0]
-    page.click("#acts button")
+    page.click("#every")
     settle(page)
     here = state(page)
     assert np.hypot(*here["h"]) < 0.1
@@ -762,6 +773,8 @@ def test_numbers_in_the_story_are_those_of_the_page_and_the_package(page, dictio
     loss = tm.population_loss(linear, tm.SparseFeatures(5, density), importance).item()
     assert loss == pytest.approx(rest)
     assert f"its loss is {loss:.3f}, that of the two pairs {state(page)['best']['loss']:.3f}" in text
+    text = answer(page, "superposition")
+    assert f"cross at r\u00a0=\u00a0{state(page)['border']:.2f}" in text
     text, low, own = answer(page, "read"), *page.evaluate("[DATA.dictionary.story.lowest, DATA.dictionary.story.own]")
     assert re.findall(r"0\.\d{4}", text) == [f"{low:.4f}", f"{own:.4f}"]
     assert state(page)["dictionary"]["penalty"] == 16
@@ -780,10 +793,63 @@ def test_the_trap_of_the_story_is_one_and_momentum_leaves_it(page):
     assert worse() > 0.99, "a start with two positive weights"
     page.click("#acts button")
     page.wait_for_function("toymodels.state.optimizer === 'adam' && toymodels.state.shares")
+    settle(page)
+    assert page.get_attribute("#acts button", "aria-pressed") == "true"
     share = shares(page)["minima"][0]
-    assert f"{100 * share:.0f} % of the starts find" in text
+    assert f"{100 * share:.0f}\u00a0% of the starts find" in text
     assert state(page)["end"] == 0, "the same start"
     assert (np.diff(state(page)["losses"]) > 0).any(), "over a ridge"
+
+
+def test_the_path_of_training_is_drawn_once_the_question_is_answered(page):
+    blue = """() => { const c = document.getElementById('landscape'), [x, y] = valleys.place();
+        const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height), good = canvas.rgb(canvas.theme.good);
+        return Array.from({ length: c.width * c.height }, (_, k) => k).filter(k => // beyond the start and its name
+            Math.hypot(k % c.width - x, k / c.width - y) > 70
+            && good.every((v, j) => data[4 * k + j] === v)).length }"""
+    go(page, "preset=starts")
+    page.click("#steps a:nth-child(10)")
+    settle(page)
+    assert page.evaluate(blue) == 0, "the question is open"
+    go(page, "view=one&preset=trap")
+    page.click("#acts button")  # Adam
+    page.wait_for_function("toymodels.state.optimizer === 'adam'")
+    settle(page)
+    assert page.evaluate(blue) > 50
+
+
+def test_arrangements_have_the_name_of_their_shape(page):
+    name = """degrees => { const turn = degrees.map(d => d * Math.PI / 180);
+        return plane.arrangement([...turn.map(Math.cos), ...turn.map(Math.sin)], turn.length).name }"""
+    for degrees, shape in (
+        ([10, 95], "two at right angles"),
+        ([33, 60], "no regular shape"),
+        ([0, 178], "one pair"),
+        ([0, 110, 240], "a triangle"),
+        ([90, 350, 354], "no regular shape"),
+        ([0, 91, 180, 271], "two pairs"),
+        ([0, 10, 180, 190], "no regular shape"),
+        ([288, 0, 216, 72, 144], "a pentagon"),
+        ([0, 20, 40, 60, 80], "no regular shape"),
+    ):
+        assert page.evaluate(name, degrees) == shape, degrees
+    seen = page.evaluate("DATA.sweep.W.map((W, k) => plane.arrangement([...W.flat(), ...DATA.sweep.b[k]], 5).name)")
+    shapes = ["two at right angles", "a triangle", "two pairs", "a pentagon"]
+    assert [shape for shape, _ in itertools.groupby(seen)] == shapes, "along the density"
+
+
+def test_a_loss_of_zero_is_the_lowest(page):
+    go(page, "view=two&n=2")
+    page.wait_for_function("!toymodels.state.best.busy")
+    settle(page)
+    assert "Loss 0." in page.inner_text("#loss")
+    assert "The lowest of 60 starts." in page.inner_text("#loss")
+    page.click("#fresh")
+    settle(page)
+    here = state(page)
+    loss = exact(here["W"], here["b"], here["p"], here["importance"])
+    shown = float(re.search(r"([\d.]+) above the lowest of 60 starts, 0\.", page.inner_text("#loss"))[1])
+    assert shown == pytest.approx(loss, rel=1e-2), "no share of nothing"
 
 
 def test_no_answer_stands_on_the_page_before_it_is_given(page):
@@ -816,7 +882,7 @@ def test_a_changed_step_of_the_story_is_still_one_after_a_reload(page):
     page.wait_for_function("location.hash.includes('preset=pairs&p=0.316')")
     page.reload()
     page.wait_for_function(READY)
-    assert page.inner_text("#place") == "4 of 12"
+    assert place(page) == "4 of 12"
     assert state(page)["p"] == pytest.approx(10**-0.5, rel=1e-4)
 
 
@@ -951,7 +1017,7 @@ def test_beating_the_best(page):
     for _ in range(20):  # each bias is at its best
         b = np.array(here["b"]) + rng.normal(size=5) * rng.choice([1e-3, 0.03, 0.3])
         assert exact(here["W"], b.tolist(), here["p"], here["importance"]) > loss - 1e-9
-    gap = int(re.search(r"(\d+) % above", page.inner_text("#score"))[1])
+    gap = int(re.search(r"(\d+)\s% above", page.inner_text("#score"))[1])
     assert gap == pytest.approx(100 * (loss / here["best"]["loss"] - 1), abs=0.6)
     assert page.is_disabled("#best"), "which would be the solution"
     assert page.is_disabled("#descend") == (gap > 10)
@@ -1187,7 +1253,7 @@ def test_two_frames_on_one_page_do_not_disturb_each_other(page, tmp_path):
     second.wait_for_function("Math.abs(toymodels.state.r - 10 ** 0.5) < 1e-3")
     assert first.evaluate("toymodels.state.view") == "two"
     assert second.evaluate("toymodels.state.p") == 0.5
-    first.click("text=5 p = 0.1")
+    first.click("#steps a:nth-child(5)")
     first.click("#next")
     first.wait_for_function("toymodels.state.p === 0.1")
 
