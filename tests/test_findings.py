@@ -163,7 +163,7 @@ def test_write_up_compiles_without_warnings_a_reader_could_notice(tmp_path):
 
 
 def test_thresholds_of_the_original_against_the_optimum_and_training():
-    """The introduction's counts: at four of twelve the optimum is within a tenth; training is nearer at three of five."""
+    """The introduction's counts: at 4 of 12 the optimum is within a tenth, training is nearer in 3 of 5."""
     values, draw_thresholds = {key: entry["value"] for key, entry in NUMBERS.items()}, script("draw_thresholds")
     near, nearer, mixed = 0, 0, 0
     for between, optimum, training in draw_thresholds.THRESHOLDS.values():
