@@ -141,7 +141,7 @@ def stationary_near(
     """
     objective = PopulationLoss(features, torch.ones(features.n_features), terms)
     at = torch.cat([W.flatten(), b])
-    for _ in range(40):
+    for _ in range(100):
         slope, hessian = _derivatives(objective, at, W.shape)
         values, vectors = torch.linalg.eigh(hessian)
         step = vectors @ torch.where(values.abs() > 1e-3, vectors.T @ slope / values, 0.0)
