@@ -163,10 +163,14 @@ def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_l
         "$p = 0.1$: 0.500 times the loss",
         "$p = 0.01$: 0.250 times the loss",
     ]
-    (ax,) = absolute_figures.ratios({"carried": ratios}, {"random": {0.1: 2.0, 0.01: 3.0}}).axes
+    further = {"carried": {0.01}, "random": {0.1}}
+    (ax,) = absolute_figures.ratios({"carried": ratios}, {"random": {0.1: 2.0, 0.01: 3.0}}, further).axes
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"carried", "random"}
     assert ax.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.25]
     assert [2.0, 3.0] in [list(line.get_ydata()) for line in ax.lines]
+    filled, empty = (line for line in ax.lines if line.get_marker() == "o" and len(line.get_ydata()) == 1)
+    assert filled.get_ydata().tolist() == [0.25], "further training at p = 0.01"
+    assert (filled.get_markerfacecolor(), empty.get_markerfacecolor()) == ("#5e3c99", "white")
     assert ax.get_xlim() == pytest.approx((1.05, 0.01 / 1.05))
 
 
