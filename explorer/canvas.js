@@ -37,8 +37,8 @@ const canvas = (() => {
       return plot;
     };
     plot.square = () => { // axes of equal length, in the middle; answers their length
-      const side = Math.min(plot.right - plot.left, plot.bottom - plot.top);
-      Object.assign(plot, { left: (plot.w - side) / 2, right: (plot.w + side) / 2 });
+      const side = Math.min(plot.right - plot.left, plot.bottom - plot.top), spare = plot.right - plot.left - side;
+      Object.assign(plot, { left: plot.left + spare / 2, right: plot.right - spare / 2 });
       return side;
     };
     plot.x = x => plot.left + (x - plot.x0) / (plot.x1 - plot.x0) * (plot.right - plot.left);
@@ -154,7 +154,8 @@ const canvas = (() => {
     const decades = { place: Math.log10 };
     plot.logTicks = (axis, values, from) => {
       const minor = from.flatMap(decade => [2, 3, 4, 5, 6, 7, 8, 9].map(k => k * decade));
-      plot.ticks(axis, values, { minor, ...decades });
+      const [a, b] = [plot[axis + 0], plot[axis + 1]], inside = v => (Math.log10(v) - a) * (Math.log10(v) - b) < 0;
+      plot.ticks(axis, values, { minor: minor.filter(inside), ...decades });
     };
     plot.lossTicks = () => { // y is the logarithm of a loss
       let last = Infinity;
