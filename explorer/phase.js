@@ -52,13 +52,13 @@ const phase = (() => {
     }
   }
   function drawRegions(g) {
-    const size = story.small ? 12 : 13; // beside the borders
+    const [size, edge] = story.small ? [12, 5] : [13, 10]; // clear of the borders
     const words = (lines, x, y, colour, align) => lines.forEach((text, k) => {
-      g.text(text, x, y + 16 * k, { align, colour: inkOn(colour), halo: colour, size, weight: 650 });
+      g.text(text, x, y + (size + 3) * k, { align, colour: inkOn(colour), halo: colour, size, weight: 650 });
     });
     words(['superposition:', 'both share the neuron'], g.x(-1.28), g.y(0.42), COLOURS[2], 'center');
-    words(['only', 'feature 2'], g.left + 10, g.top + 24, COLOURS[1], 'left');
-    words(['only', 'feature 1'], g.left + 10, g.bottom - 28, COLOURS[0], 'left');
+    words(['only', 'feature 2'], g.left + edge, g.top + edge + 12, COLOURS[1], 'left');
+    words(['only', 'feature 1'], g.left + edge, g.bottom - edge - 18, COLOURS[0], 'left');
   }
   function drawScale(g) { // what the tints of the success layer mean
     const w = 150, x = g.right - w - 12, y = g.bottom - 32;
