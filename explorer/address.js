@@ -4,7 +4,7 @@ const address = (() => {
   const DEFAULTS = {
     view: 'one', preset: '', p: 0.2, r: 0.5, layer: 'phase', ground: 'loss', start: [0.5, 0.9], optimizer: 'adam',
     lr: 0.03, n: 5, ratio: 0.9, game: 'off', x: null, W: null, b: null,
-    density: '0.1', penalty: 0.3, point: null,
+    density: '0.1', penalty: 0.3, point: null, ask: '',
   };
   const PRESETS = {
     input: { view: 'two', p: 0.1 },
@@ -43,7 +43,7 @@ const address = (() => {
     p: number(0.01, 1), r: number(0.1, 10), n: whole(2, 6), ratio: number(0.5, 1), lr: number(0.001, 1),
     layer: one('phase', 'success'), ground: one('loss', 'basins'), optimizer: one('adam', 'gd'), game: one('on', 'off'),
     start: point, x: list(0, 1), W: list(-3, 3), b: list(-3, 3),
-    density: one('0.1', '0.001'), penalty: number(0.01, 0.5), point,
+    density: one('0.1', '0.001'), penalty: number(0.01, 0.5), point, ask: one('on'),
   };
 
   function given(text) { // the pairs of an address that the page knows, with values in their ranges
@@ -71,6 +71,7 @@ const address = (() => {
   const textOf = value => Array.isArray(value) ? value.map(v => +v.toFixed(4)).join(',')
     : typeof value === 'number' ? String(+value.toPrecision(5)) : value;
   function write(state) {
+    if (story.here.asking) return `preset=${story.preset}&ask=on`;
     const base = { ...DEFAULTS, ...PRESETS[state.preset], preset: '' };
     return Object.keys(DEFAULTS)
       .filter(key => state[key] !== null && state[key] !== '' && String(state[key]) !== String(base[key]))

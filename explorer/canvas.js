@@ -31,14 +31,14 @@ const canvas = (() => {
         element.height = Math.round(h * scale);
         element.style.height = h + 'px';
       }
-      Object.assign(plot, { left, top, right: w - right, bottom: h - bottom });
+      Object.assign(plot, { left, top, right: w - right, bottom: h - bottom, aside: 0 });
       c.setTransform(scale, 0, 0, scale, 0, 0);
       c.clearRect(0, 0, w, h);
       return plot;
     };
     plot.square = () => { // axes of equal length, in the middle; answers their length
-      const side = Math.min(plot.right - plot.left, plot.bottom - plot.top);
-      Object.assign(plot, { left: (plot.w - side) / 2, right: (plot.w + side) / 2 });
+      const side = Math.min(plot.right - plot.left, plot.bottom - plot.top), aside = (plot.right - plot.left - side) / 2;
+      Object.assign(plot, { left: plot.left + aside, right: plot.right - aside, aside });
       return side;
     };
     plot.x = x => plot.left + (x - plot.x0) / (plot.x1 - plot.x0) * (plot.right - plot.left);
@@ -132,7 +132,7 @@ const canvas = (() => {
       if (x) plot.note(x, (plot.left + plot.right) / 2, plot.h - 5, { align: 'center' });
       if (!y) return;
       c.save();
-      c.translate(12, (plot.top + plot.bottom) / 2);
+      c.translate(12 + plot.aside, (plot.top + plot.bottom) / 2);
       c.rotate(-Math.PI / 2);
       plot.note(y, 0, 0, { align: 'center' });
       c.restore();
@@ -154,7 +154,8 @@ const canvas = (() => {
     const decades = { place: Math.log10 };
     plot.logTicks = (axis, values, from) => {
       const minor = from.flatMap(decade => [2, 3, 4, 5, 6, 7, 8, 9].map(k => k * decade));
-      plot.ticks(axis, values, { minor, ...decades });
+      const [a, b] = [plot[axis + 0], plot[axis + 1]], inside = v => (Math.log10(v) - a) * (Math.log10(v) - b) < 0;
+      plot.ticks(axis, values, { minor: minor.filter(inside), ...decades });
     };
     plot.lossTicks = () => { // y is the logarithm of a loss
       let last = Infinity;

@@ -3,7 +3,7 @@ const inputs = (() => {
   const { fixed } = format, $ = id => document.getElementById(id);
   const values = () => state.x || Array.from({ length: state.n }, (_, k) => k ? 0 : 1);
   const answer = () => model.answer(plane.here.net, search.M, state.n, values());
-  const shown = () => values().some(value => value > 0);
+  const shown = () => !$('inputs').closest('.away') && values().some(value => value > 0);
   function element(tag, properties, ...children) {
     const node = Object.assign(document.createElement(tag), properties);
     node.append(...children);

@@ -42,9 +42,9 @@ const main = (() => {
     $(id).onchange = () => {
       const text = $(id).value.trim().replace(',', '.'), value = Number(text);
       const good = text !== '' && Number.isFinite(value), inside = clamp(value, low, high);
+      if (good) apply(inside); // which clears the message
       $(message).textContent = !good ? `${name} must be a number from ${low} to ${high}.`
-        : inside !== value ? `${name} goes from ${low} to ${high}; ${value} became ${inside}.` : '';
-      if (good) apply(inside);
+        : inside !== value ? `${name} lies between ${low} and ${high}; ${value} became ${inside}.` : '';
       $(id).value = short(id[0] === 'p' ? state.p : state.r, 3);
     };
   }
@@ -97,11 +97,7 @@ const main = (() => {
     redraw.save();
     redraw.schedule('all');
   }
-  function visit(hash) {
-    const next = address.read(hash);
-    show(next);
-    story.meet(next.preset);
-  }
+  const visit = hash => story.meet(address.read(hash));
   addEventListener('hashchange', event => {
     // the address asked for, which a save that was waiting may have written over
     const asked = new URL(event.newURL).hash;

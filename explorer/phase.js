@@ -7,8 +7,8 @@ const phase = (() => {
   const models = new Int16Array(bytes(cells.models).buffer), shares = bytes(cells.share);
   const cellModel = (d, k) => Float64Array.from({ length: 4 }, (_, j) => models[4 * (d * ROWS + k) + j] / cells.scale);
 
-  const square = width => story.small ? 240 : clamp(width * 0.96, 250, story.here.open ? 440 : 380);
-  const diagram = canvas.surface('diagram', [8, 16, 40, 40], square);
+  const square = (width, small = 240) => story.small ? small : story.here.open ? story.fitting(width * 0.96) : clamp(width * 0.96, 250, 380);
+  const diagram = canvas.surface('diagram', [8, 16, 40, 40], width => square(width));
   Object.assign(diagram, { x0: 0, x1: -2, y0: -1, y1: 1 });
   const cut = canvas.surface('cut', [8, 12, 38, 62], width => clamp(width * 0.5, 150, 190));
 
@@ -52,17 +52,18 @@ const phase = (() => {
     }
   }
   function drawRegions(g) {
+    const [size, edge] = story.small ? [12, 5] : [13, 10]; // clear of the borders
     const words = (lines, x, y, colour, align) => lines.forEach((text, k) => {
-      g.text(text, x, y + 16 * k, { align, colour: inkOn(colour), halo: colour, size: 13, weight: 650 });
+      g.text(text, x, y + (size + 3) * k, { align, colour: inkOn(colour), halo: colour, size, weight: 650 });
     });
     words(['superposition:', 'both share the neuron'], g.x(-1.28), g.y(0.42), COLOURS[2], 'center');
-    words(['only', 'feature 2'], g.left + 10, g.top + 24, COLOURS[1], 'left');
-    words(['only', 'feature 1'], g.left + 10, g.bottom - 28, COLOURS[0], 'left');
+    words(['only', 'feature 2'], g.left + edge, g.top + edge + 12, COLOURS[1], 'left');
+    words(['only', 'feature 1'], g.left + edge, g.bottom - edge - 18, COLOURS[0], 'left');
   }
   function drawScale(g) { // what the tints of the success layer mean
     const w = 150, x = g.right - w - 12, y = g.bottom - 32;
-    g.rect(x - 8, y - 22, w + 14, 48, 'rgba(255,255,255,0.94)');
-    g.text('starts that find the best', x, y - 8, { colour: INK, halo: null });
+    g.rect(x - 8, y - 38, w + 14, 64, 'rgba(255,255,255,0.94)');
+    ['starts that find the best,', 'of ten, by L-BFGS'].forEach((text, k) => g.text(text, x, y - 24 + 16 * k, { colour: INK, halo: null }));
     for (let k = 0; k < w; k++) g.rect(x + k, y, 1, 8, hex(mix(...SHARES.map(rgb), k / (w - 1))));
     g.text('0 %', x, y + 20, { colour: INK, halo: null, size: 11 });
     g.text('100 %', x + w, y + 20, { align: 'right', colour: INK, halo: null, size: 11 });

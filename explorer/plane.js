@@ -5,7 +5,7 @@ const plane = (() => {
   const LIGHT = ['#4a1c00', '#8a3a00', '#c25200', '#e66101', '#f08a3c', '#f7b27a'];
   const DARK = ['#ffe3c7', '#fdc896', '#f7a45a', '#ee7d22', '#d06010', '#a84e0d'];
   const arrows = canvas.surface('arrows', [6, 6, 6, 6], width => {
-    return story.small ? 220 : story.here.open ? clamp(width * 0.94, 250, 480) : clamp(width * 0.86, 250, 350);
+    return story.small ? 220 : story.here.open ? story.fitting(width * 0.94) : clamp(width * 0.86, 250, 350);
   });
   const gram = canvas.surface('gram', [24, 6, 6, 26], width => clamp(width * 0.74, 220, 330));
   const strip = canvas.surface('strip', [48, 16, 38, 12], () => 134);
@@ -270,9 +270,13 @@ const plane = (() => {
     }
   }
   function drawStrip() {
-    strip.element.parentElement.hidden = !search.recorded();
-    if (!search.recorded()) return;
     const g = strip.fit();
+    if (!search.recorded()) {
+      const lines = ['Recorded for five features at importance \u00d7 0.90.', 'Set these again to see it.'];
+      lines.forEach((text, k) => g.note(text, g.w / 2, g.h / 2 - 8 + 18 * k, { align: 'center' }));
+      strip.element.setAttribute('aria-label', lines.join(' '));
+      return;
+    }
     drawBand(g);
     g.logTicks('x', [1, 0.1, 0.01], [0.1, 0.01]);
     g.titles('density p: dense \u2192 sparse');
@@ -290,11 +294,11 @@ const plane = (() => {
 
   // ---- in words ----
   function standing(loss) { // how a loss compares with the lowest known
-    if (here.target) return 'On the way to the lowest known.';
+    if (here.target) return 'On the way to the lowest loss known.';
     const best = search.best(), where = search.recorded() ? 'known' : `of ${best.starts} starts`;
     if (play.running) return 'On the way.';
     if (best.busy) return `Looking for lower ones: ${best.starts} starts so far.`;
-    if (gap(loss, best.loss) < 1e-6) return `The lowest ${where}.`;
+    if (gap(loss, best.loss) < 1e-6) return search.recorded() ? 'No lower loss is known.' : `None of ${best.starts} starts came lower.`;
     const valley = here.settled ? ' A valley: no small step leads lower.' : '';
     return `${above(loss, best.loss)} above the lowest ${where}, ${short(best.loss, 4)}.${valley}`;
   }
@@ -412,7 +416,7 @@ const plane = (() => {
     } else computeSlice();
     redraw.change({}, 'density');
   }
-  canvas.drag(strip, { move: ([p]) => setDensity(10 ** p) });
+  canvas.drag(strip, { down: search.recorded, move: ([p]) => setDensity(10 ** p) });
   canvas.keys(strip, ([dx, dy]) => setDensity(10 ** (Math.log10(state.p) - 0.02 * (dx + dy))));
 
   // ---- gradient descent to the bottom, shown on the way; never raises the loss ----
@@ -488,7 +492,7 @@ const plane = (() => {
       if (is('density', 'descent', 'known')) {
         curve.draw(descent, here.losses, search.best().loss, 'Press \u201cDescend\u201d to see the loss fall.');
       }
-      if (is('density', 'dots', 'known')) starts.draw();
+      if (is('density', 'dots', 'net', 'known')) starts.draw();
       sentences();
       game.draw();
     },

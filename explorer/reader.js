@@ -126,7 +126,7 @@ const reader = (() => {
     own.forEach(angle => line(g, origin, round(angle, 1)));
     here.angles.forEach(angle => arrow(g, origin, round(angle, 1.1), LATENT, 2.4));
     own.forEach((angle, j) => { // at the end of its line, beyond an arrow that lies there
-      const covered = here.angles.some(other => Math.abs(turn(angle, other)) < 0.35);
+      const covered = here.angles.some(other => Math.abs(turn(angle, other)) < 0.12);
       write(String(j + 1), [round(angle, covered ? 1.41 : 1.15)]);
     });
     const near = [];

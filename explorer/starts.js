@@ -75,7 +75,6 @@ const starts = (() => {
         run.px = x + (j % across - (width - 1) / 2) * pitch;
         run.py = high - pitch * (0.5 + Math.floor(j / across));
         plane.glyph(g, run.px, run.py, pitch * 0.55, run.name);
-        if (run === list[runs.chosen]) g.dot(run.px, run.py, pitch * 0.55 + 4, null, theme.ink, 2);
       });
       g.path([[x - wide / 2 + 3, g.bottom - 3], [x + wide / 2 - 3, g.bottom - 3]], theme.soft, 1);
       const top = high - pitch * Math.ceil(mine.length / across) - 8, centre = { align: 'center', halo: null };
@@ -83,6 +82,12 @@ const starts = (() => {
       g.text(out || 'others', x, g.bottom + 16, centre);
       g.note(gap(least, low) <= 0.01 ? 'lowest' : `+${above(least, low)}`, x, g.bottom + 32, { ...centre, size: 11.5 });
     });
+    const chosen = list[runs.chosen]; // ringed as long as its arrows are those shown
+    if (chosen && chosen.x.every((value, k) => value === plane.here.net[k])) {
+      for (const [colour, width] of [[theme.paper, 5], [theme.ink, 2]]) {
+        g.dot(chosen.px, chosen.py, pitch * 0.55 + 4, null, colour, width);
+      }
+    }
     const good = list.filter(run => gap(run.loss, low) <= 0.01).length, counts = {};
     list.forEach(({ name }) => { counts[name] = (counts[name] || 0) + 1; });
     const common = Object.entries(counts).sort((a, b) => b[1] - a[1]).filter(([, count]) => count >= 0.01 * list.length);
@@ -90,7 +95,7 @@ const starts = (() => {
     const number = list.length === 1 ? '1 start' : `${list.length} starts`;
     const progress = runs.busy ? `Training: ${list.length} of ${runs.total}.` : `${number}.`;
     const share = `${percent(good / list.length)} come within 1 % of the lowest loss known.`;
-    $('starts').textContent = `${progress} ${share} Found: ${arrangements}.`;
+    redraw.fill($('starts'), [`${progress} ${share} Found: ${arrangements}.`]);
   }
 
   dots.element.addEventListener('click', event => {

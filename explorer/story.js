@@ -21,8 +21,8 @@ const story = (() => {
     {
       preset: 'dense', name: 'all on', ...DENSITY,
       lead: 'The density p is the chance that a feature is on. Let all five be on all the time: p = 1. Feature 1 counts '
-        + 'most, each further one a little less. The best model is the one with the lowest loss. The loss is the squared '
-        + 'error to expect, each feature weighed by how much it counts.',
+        + 'most, each further one a little less. The best model is the one with the lowest loss. The loss is the '
+        + 'expected squared error, each feature weighed by how much it counts.',
       question: 'How many arrows does the best model keep?', guesses: ['two', 'three', 'five'], right: 0,
       answer: 'Two, at right angles: one dimension each. A third arrow would disturb them in every example. Three '
         + 'features are left out; their biases guess the average.',
@@ -120,22 +120,20 @@ const story = (() => {
       answer: 'And real networks? There nobody knows the features beforehand. If they share directions as here, one neuron '
         + 'answers to several of them, and a sparse autoencoder may read something else. That both can happen is seen '
         + 'here, where the truth is known. How often they happen in a large network, this page does not show.',
-      acts: [
-        ['Start again', () => ask(0)],
-        ...[...document.querySelectorAll('footer a')].map(a => [a.textContent, a.href]),
-      ],
+      acts: [['Start again', () => ask(0)]],
     },
   ];
 
-  const here = { open: false, step: 0, asking: false, guess: -1 };
+  const here = { open: false, step: 0, asking: false, guess: -1, told: false }; // told: as the story was left
   const current = () => STEPS[here.step], LAST = STEPS.length - 1;
 
-  function ask(step) { // go to a step; the page shows what it showed before the answer
-    const stays = !here.asking && step === here.step + 1; // the reader comes from the step before
+  // Go to a step; the page shows what it showed before the answer. stays: the reader comes from the step before.
+  function ask(step, stays = here.open && !here.asking && step === here.step + 1) {
     Object.assign(here, { open: true, step, asking: !!STEPS[step].guesses, guess: -1 });
     const show = current().show ?? (stays ? null : `preset=${STEPS[step - 1].preset}`);
     plane.stop();
     if (show) main.show(address.read(show), plane.face);
+    redraw.save();
     turn();
   }
   function tell(guess = -1) {
@@ -150,9 +148,14 @@ const story = (() => {
     draw();
     scrollTo({ top: 0 });
   }
-  function meet(preset) { // a step that is opened by its address, with its answer
-    const step = STEPS.findIndex(one => one.preset === preset && preset);
-    Object.assign(here, { open: step >= 0, step: Math.max(0, step), asking: preset === 'input', guess: -1 });
+  function meet(next) { // an address: a step is opened with its answer, or with its question if that is asked for
+    const { preset } = next, step = STEPS.findIndex(one => one.preset === preset && preset);
+    if (step >= 0 && next.ask) {
+      ask(step, false);
+      return;
+    }
+    Object.assign(here, { open: step >= 0, step: Math.max(0, step), asking: preset === 'input', guess: -1, told: false });
+    main.show(next);
     draw();
   }
 
@@ -200,13 +203,14 @@ const story = (() => {
     $('place').value = here.step;
     $('pager').style.setProperty('--part', (here.step + 1) / STEPS.length);
     $('back').disabled = here.step === 0;
-    $('next').textContent = here.step === LAST ? 'Explore the plane' : here.asking ? 'Answer' : 'Next';
+    $('next').textContent = here.step === LAST ? 'Explore' : here.asking ? 'Answer' : 'Next';
     document.querySelectorAll('.steps a').forEach((a, k) => {
       if (k === here.step) a.setAttribute('aria-current', 'step'); else a.removeAttribute('aria-current');
     });
     redraw.schedule('all');
   }
   function leave(next) { // the story is over; the page is free
+    if (here.open) here.told = !here.asking && !!current().guesses;
     here.open = here.asking = false;
     main.show({ ...next, preset: '' });
     draw();
@@ -214,7 +218,11 @@ const story = (() => {
 
   $('next').onclick = () => here.asking ? tell() : here.step < LAST ? ask(here.step + 1) : leave(address.read('view=two&p=0.1'));
   $('back').onclick = () => ask(here.step - 1);
-  $('open-story').onclick = () => here.open ? leave(state) : ask(here.step);
+  $('open-story').onclick = () => {
+    const { open, told, guess } = here;
+    if (open) leave(state); else ask(here.step);
+    if (!open && told) tell(guess);
+  };
   $('place').replaceChildren(...STEPS.map(({ name }, value) => { // on the phone, where the list has no room
     return element('option', { value, textContent: `${value + 1} of ${STEPS.length} \u00b7 ${format.tied(name)}` });
   }));
@@ -229,6 +237,8 @@ const story = (() => {
   }));
   return {
     here, meet, leave, draw,
+    fitting: width => format.clamp(Math.min(width, innerHeight - 330), 250, 600), // the side of a large picture
+    get preset() { return current().preset; },
     get small() { return here.open && !current().large && innerWidth <= 760; },
     get before() { return here.asking && current().before; },
   };

@@ -3,7 +3,7 @@ const valleys = (() => {
   const { theme, rgb, mix, inkOn } = canvas, { clamp, short, fixed, percent, above } = format, { EXTENT } = address;
   const { COLOURS } = phase, POINTS = 49, SHARED = 2, GONE = -3, DEAD = -2, UNDERWAY = -1;
   const $ = id => document.getElementById(id);
-  const ground = canvas.surface('landscape', [8, 16, 40, 40], phase.square);
+  const ground = canvas.surface('landscape', [8, 16, 40, 48], width => phase.square(width, Math.min(width, 300)));
   const does = canvas.surface('does', [0, 0, 0, 0], () => 168), descent = curve.place('descent-one');
   Object.assign(ground, { x0: -EXTENT, x1: EXTENT, y0: -EXTENT, y1: EXTENT });
 
@@ -157,13 +157,17 @@ const valleys = (() => {
     const taken = [];
     here.found.forEach((minimum, k) => {
       const [w1, w2] = minimum.W[0], sign = w1 < 0 && Math.abs(w1) > 0.2 ? -1 : 1;
-      let y = clamp(g.y(sign * w2) + 26, g.top + 14, g.bottom - 20);
+      const name = nameOf(minimum), weight = k ? 400 : 650;
+      const share = story.here.asking ? '' : counted() ? `${percent(here.basin.minima[k])} of starts` : '\u2026';
+      const half = Math.max(g.width(name, 12, weight), g.width(share, 11.5)) / 2 + 4, small = g.bottom - g.top < 260;
+      // below its minimum; in a small plot left of it, so that the end of the path stays in sight
+      let y = clamp(g.y(sign * w2) + (small ? -3 : 26), g.top + 14, g.bottom - 20);
       while (taken.some(other => Math.abs(other - y) < 32)) y -= 33;
       taken.push(y);
-      const x = clamp(g.x(sign * w1), g.left + 54, g.right - 54);
-      const share = story.here.asking ? '' : counted() ? `${percent(here.basin.minima[k])} of starts` : '\u2026';
-      const paint = { align: 'center', ...(shaded ? { colour: '#111111', halo: '#ffffff' } : {}) };
-      g.text(nameOf(minimum), x, y, { weight: k ? 400 : 650, ...paint });
+      const x = clamp(g.x(sign * w1) - (small ? half + 13 : 0), g.left + half, g.right - half);
+      if (shaded) g.rect(x - half, y - 12, 2 * half, 30, 'rgba(255,255,255,0.85)');
+      const paint = { align: 'center', ...(shaded ? { colour: '#111111', halo: null } : {}) };
+      g.text(name, x, y, { weight, ...paint });
       g.text(share, x, y + 14, { size: 11.5, ...paint });
     });
   }
@@ -171,6 +175,7 @@ const valleys = (() => {
     const g = ground.fit(), T = levels(), shaded = state.ground === 'basins' && counted();
     const contour = shaded ? 'rgba(0,0,0,0.35)' : theme.dark ? 'rgba(255,255,255,0.22)' : 'rgba(0,0,0,0.2)';
     let lost = false;
+    g.square();
     g.clip(() => {
       drawShade(g, T);
       if (shaded) lost = drawBasins(g);
