@@ -16,29 +16,36 @@ from studies.report import by_key, use_style
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 
 ROOT = Path(__file__).resolve().parents[1]
-# change: the densities between which the original puts it; key of the optimum; keys of our training
-THRESHOLDS = {
-    "two features: the equal pair stops being best": ((4 / 7, 4 / 7), "phase.triple_relaxed", ()),
-    "400 features: tetrahedra give way to triangles": ((0.66, 0.66), "staircase.tetrahedron_triangle", ()),
-    "triangles give way to opposite pairs": ((0.52, 0.52), "staircase.triangle_digon", ()),
-    "opposite pairs end": ((0.27, 0.27), "staircase.digon_ends", ("uniform.half_to",)),
-    "pentagon with a rare feature: it breaks": (
-        (0.4, 0.4),
-        "perturbed.crossing",
-        ("perturbed.half", "perturbed.half_adam"),
-    ),
-    "three correlated pairs: all three merge": (
-        (0.2, 0.25),
-        "collapse.three",
-        ("collapse.three_half", "collapse.three_half_adam"),
-    ),
-    "two of them merge": ((0.15, 0.15), "collapse.two", ("collapse.two_half", "collapse.two_half_adam")),
-    "one of them merges": ((0.05, 0.05), "collapse.one", ("collapse.one_half", "collapse.one_half_adam")),
-    "hidden ReLU: features begin to share neurons": ((0.5, 0.5), "hidden.edge_dedicated", ()),
-    "three features in two neurons end": ((0.15, 0.2), "hidden.edge_three_in_two", ()),
-    "five features in three neurons end": ((0.12, 0.15), "hidden.edge_five_in_three", ()),
-    "two neurons for each feature begin": ((0.04, 0.05), "hidden.edge_pairs", ()),
+# section and model: {change: (the densities between which the original puts it, key of the optimum, keys of training)}
+BLOCKS = {
+    "§6  two features, one dimension": {
+        "the pair of equal lengths stops being best": ((4 / 7, 4 / 7), "phase.triple_relaxed", ()),
+    },
+    "§8  400 features, 30 dimensions": {
+        "tetrahedra give way to triangles": ((0.66, 0.66), "staircase.tetrahedron_triangle", ()),
+        "triangles give way to opposite pairs": ((0.52, 0.52), "staircase.triangle_digon", ()),
+        "opposite pairs give way to larger groups": ((0.27, 0.27), "staircase.digon_ends", ("uniform.half_to",)),
+    },
+    "§9  pentagon with one rarer feature": {
+        "it breaks into two pairs, at a relative density": (
+            (0.4, 0.4),
+            "perturbed.crossing",
+            ("perturbed.half", "perturbed.half_adam"),
+        ),
+    },
+    "§9  three pairs whose partners are on together": {
+        "all three pairs merge": ((0.2, 0.25), "collapse.three", ("collapse.three_half", "collapse.three_half_adam")),
+        "two of three pairs merge": ((0.15, 0.15), "collapse.two", ("collapse.two_half", "collapse.two_half_adam")),
+        "one of three pairs merges": ((0.05, 0.05), "collapse.one", ("collapse.one_half", "collapse.one_half_adam")),
+    },
+    "§12  ten features, five neurons with a ReLU": {
+        "features begin to share neurons": ((0.5, 0.5), "hidden.edge_dedicated", ()),
+        "three features in two neurons end": ((0.15, 0.2), "hidden.edge_three_in_two", ()),
+        "five features in three neurons end": ((0.12, 0.15), "hidden.edge_five_in_three", ()),
+        "two neurons for each feature begin": ((0.04, 0.05), "hidden.edge_pairs", ()),
+    },
 }
+THRESHOLDS = {change: places for block in BLOCKS.values() for change, places in block.items()}
 NEAR = 0.9  # a factor of the original's place within which a change counts as at that place
 
 
@@ -58,21 +65,31 @@ def recorded() -> dict[str, float]:
 def main() -> None:
     use_style()
     values = recorded()
-    figure, ax = plt.subplots(figsize=(0.8 * TEXT_WIDTH, 2.9))
-    for row, (between, optimum, training) in enumerate(THRESHOLDS.values()):
-        ends = np.array([*between, values[optimum]])
-        ax.plot([ends.min(), ends.max()], [row, row], color="0.85", lw=0.8, zorder=1)
-        near = NEAR * between[0], between[1] / NEAR
-        ax.fill_between(near, row - 0.36, row + 0.36, color="#f7dcec", lw=0, zorder=0)
-        ax.plot(between, [row, row], "x-", color="#d01c8b", ms=5, lw=2, solid_capstyle="butt", label="original")
-        face = "white" if optimum.startswith("staircase") else "#2c6fbb"  # a theory of the shapes that were tried
-        ax.plot(values[optimum], row, "D", color="#2c6fbb", mfc=face, ms=4.5, zorder=3, label="best solution")
-        places = [values[key] for key in training]
-        ax.plot(places, [row] * len(training), "o", color="black", mec="white", mew=0.5, ms=4, zorder=4)
-    ax.plot([], [], "o", color="black", ms=4, label="our training")
-    ax.set_yticks(range(len(THRESHOLDS)), THRESHOLDS)
+    size, widths = (0.9 * TEXT_WIDTH, 3.5), {"width_ratios": [1.05, 1.5]}
+    figure, (names, ax) = plt.subplots(1, 2, figsize=size, sharey=True, gridspec_kw=widths)
+    names.axis("off")
+    row = -1
+    for block, changes in BLOCKS.items():
+        row += 1
+        names.text(0, row, block, va="center", weight="bold")
+        for change, (between, optimum, training) in changes.items():
+            row += 1
+            names.text(0.04, row, change, va="center")
+            ends = np.array([*between, values[optimum]])
+            ax.plot([ends.min(), ends.max()], [row, row], color="0.85", lw=0.8, zorder=1)
+            near = NEAR * between[0], between[1] / NEAR
+            ax.fill_between(near, row - 0.4, row + 0.4, color="#f7dcec", lw=0, zorder=0)
+            ax.plot(between, [row - 0.12] * 2, "x-", color="#d01c8b", ms=4.5, lw=2, label="original")
+            face = "white" if optimum.startswith("staircase") else "#2c6fbb"  # a theory of the shapes that were tried
+            ax.plot(values[optimum], row - 0.12, "D", color="#2c6fbb", mfc=face, ms=4, zorder=3, label="best solution")
+            places = [values[key] for key in training]
+            ax.plot(places, [row + 0.28] * len(training), "^", color="black", ms=3.5, zorder=4)
+            away_from = values[optimum] / min(max(values[optimum], between[0]), between[1])
+            ax.text(1.02, row, f"{away_from:.2f}", transform=ax.get_yaxis_transform(), va="center")
+    ax.text(1.02, -0.2, "best /\noriginal", transform=ax.get_yaxis_transform(), va="bottom", color="0.4")
+    ax.plot([], [], "^", color="black", ms=3.5, label="our training")
+    ax.set(yticks=[], ylim=(-0.8, row + 0.7))
     ax.invert_yaxis()
-    ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     density_axis(ax, 1.0, 0.025)
     ax.set_xticks([1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03])

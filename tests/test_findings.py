@@ -173,5 +173,7 @@ def test_thresholds_of_the_original_against_the_optimum_and_training():
         nearer += bool(trained) and all(trained)
         mixed += len(set(trained)) == 2
     assert (len(draw_thresholds.THRESHOLDS), near, nearer, mixed) == (12, 4, 3, 2)
-    places = [(values[optimum], between) for between, optimum, _ in draw_thresholds.THRESHOLDS.values()]
-    assert sum(draw_thresholds.away(*one) < math.log(1.25) for one in places) == 8, "four more within a quarter"
+    sections = re.findall(r"\\section\{[^}]*\}(?:\\label\{(sec:\w+)\})?", TEX.split(r"\begin{document}")[1])
+    drawn = [block.split()[0] for block in draw_thresholds.BLOCKS]
+    labels = "sec:phases", "sec:uniform", "sec:sets", "sec:sets", "sec:hidden"
+    assert drawn == [f"§{sections.index(label) + 1}" for label in labels]
