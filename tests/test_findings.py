@@ -173,6 +173,13 @@ def test_thresholds_of_the_original_against_the_optimum_and_training():
         nearer += bool(trained) and all(trained)
         mixed += len(set(trained)) == 2
     assert (len(draw_thresholds.THRESHOLDS), near, nearer, mixed) == (12, 4, 3, 2)
+    ratio = {}  # the optimum's place over the nearest of the original's, where it is not near
+    for between, optimum, _ in draw_thresholds.THRESHOLDS.values():
+        place = values[optimum] / min(max(values[optimum], between[0]), between[1])
+        if abs(math.log(place)) >= -math.log(draw_thresholds.NEAR):
+            ratio.setdefault(optimum.startswith("staircase"), []).append(round(place, 2))
+    assert (min(ratio[False]), max(ratio[False]), len(ratio[False])) == (0.67, 1.57, 5)
+    assert (sorted(ratio[True])[0], max(ratio[True]), len(ratio[True])) == (0.85, 1.24, 3)
     sections = re.findall(r"\\section\{[^}]*\}(?:\\label\{(sec:\w+)\})?", TEX.split(r"\begin{document}")[1])
     drawn = [block.split()[0] for block in draw_thresholds.BLOCKS]
     labels = "sec:phases", "sec:uniform", "sec:sets", "sec:sets", "sec:hidden"
