@@ -184,3 +184,26 @@ def test_thresholds_of_the_original_against_the_optimum_and_training():
     drawn = [block.split()[0] for block in draw_thresholds.BLOCKS]
     labels = "sec:phases", "sec:uniform", "sec:sets", "sec:sets", "sec:hidden"
     assert drawn == [f"§{sections.index(label) + 1}" for label in labels]
+
+
+def test_readme_losses_of_dictionaries_by_integrals():
+    """One feature on, uniform between 0 and 1: read as a multiple of it, above a threshold, or by the best code."""
+    c = math.cos(math.radians(72))
+
+    def multiple(penalty: float, price: float) -> float:  # min over g of ∫ (1 - g)² x² + penalty price g x
+        return penalty * price / 2 - 3 / 16 * (penalty * price) ** 2
+
+    def above(penalty: float) -> float:  # min over s of ∫ (x - s (x - c)₊)² + penalty s (x - c)₊
+        first, product, square = (1 - c) ** 2 / 2, 1 / 3 - c / 2 + c**3 / 6, (1 - c) ** 3 / 3
+        return 1 / 3 - (product - penalty * first / 2) ** 2 / square
+
+    def best_code(penalty: float) -> float:  # z = (x - penalty / 2)₊
+        t = penalty / 2
+        return t**3 / 3 + penalty * (1 - t**2) / 2 - penalty**2 / 4 * (1 - t)
+
+    prices = [NUMBERS[f"dictionary.price_{name}"]["value"] for name in ("true", "twisted")]
+    for penalty in (0.1, 0.2):
+        for loss in (*(multiple(penalty, price) for price in prices), above(penalty), best_code(penalty)):
+            assert f"{loss:.4f}" in README
+    assert multiple(0.138, prices[1]) < above(0.138)
+    assert multiple(0.14, prices[1]) > above(0.14)
