@@ -52,7 +52,6 @@ BLOCKS = {
         "§8  opposite pairs give way to larger groups": ((0.27, 0.27), "staircase.digon_ends", ("uniform.half_to",)),
     },
 }
-THRESHOLDS = {change: places for block in BLOCKS.values() for change, places in block.items()}
 NEAR = 0.9  # a factor of the original's place within which a change counts as at that place
 
 
@@ -87,7 +86,7 @@ def main() -> None:
             near = NEAR * between[0], between[1] / NEAR
             ax.fill_between(near, row - 0.4, row + 0.4, color="#f7dcec", lw=0, zorder=0)
             ax.plot(between, [row - 0.12] * 2, "x-", color="#d01c8b", ms=4.5, lw=2, label="original")
-            face = "white" if optimum.startswith("staircase") else "#2c6fbb"  # a theory of the shapes that were tried
+            face = "white" if block.startswith("undecided") else "#2c6fbb"
             ax.plot(values[optimum], row - 0.12, "D", color="#2c6fbb", mfc=face, ms=4, zorder=3, label="best solution")
             places = [values[key] for key in training]
             ax.plot(places, [row + 0.28] * len(training), "^", color="black", ms=3.5, zorder=4)
@@ -102,8 +101,7 @@ def main() -> None:
     density_axis(ax, 1.0, 0.025)
     ax.set_xticks([1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03])
     handles, labels = ax.get_legend_handles_labels()
-    handles = dict(zip(labels[::-1], handles[::-1], strict=True))  # of each the first one
-    figure.legend(list(handles.values())[::-1], list(handles)[::-1], loc="outside upper right", ncols=3)
+    figure.legend([*handles[:2], handles[-1]], [*labels[:2], labels[-1]], loc="outside upper right", ncols=3)
     for kind, dated in (("pdf", "CreationDate"), ("png", "Software")):  # without these equal drawings are equal files
         figure.savefig(ROOT / "figures" / f"thresholds.{kind}", metadata={dated: None})
     plt.close(figure)

@@ -176,7 +176,7 @@ def test_thresholds_of_the_original_against_the_optimum_and_training():
     assert near == [[False] * 4, [True] * 4, [False] * 3]
     assert (nearer, mixed) == (3, 2)
     sections = re.findall(r"\\section\{[^}]*\}(?:\\label\{(sec:\w+)\})?", TEX.split(r"\begin{document}")[1])
-    drawn = {change.split()[0] for change in draw_thresholds.THRESHOLDS}
+    drawn = {change.split()[0] for changes in draw_thresholds.BLOCKS.values() for change in changes}
     assert drawn == {f"§{sections.index(label) + 1}" for label in ("sec:uniform", "sec:sets", "sec:hidden")}
 
 

@@ -59,17 +59,17 @@ def stacks(densities: Sequence[float], W1: NDArray, W2: NDArray, ratios: Sequenc
 
 
 def ratios(
-    carried: Mapping[str, Mapping[float, tuple[float, float]]],
+    lowest: Mapping[str, Mapping[float, tuple[float, float]]],
     others: Mapping[str, Mapping[float, float]],
     further: Mapping[str, Collection[float]],
 ) -> Figure:
-    """Loss over the monosemantic model's by density, a line for each name: of models carried along the density, with
-    standard errors (often smaller than the point), and of models that were not carried.
+    """Loss over the monosemantic model's by density, a line for each name: of the lowest models found, with standard
+    errors (often smaller than the point), and of models that began in one way.
 
     further: the densities of a line at which models had further training; points there are filled, or thick.
     """
     figure, panel = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.5))
-    for (name, found), color in zip(carried.items(), ("#5e3c99", "#e08214"), strict=False):
+    for (name, found), color in zip(lowest.items(), ("#5e3c99", "#e08214"), strict=False):
         panel.errorbar(list(found), *zip(*found.values(), strict=True), fmt="-", color=color)
         _points(panel, name, {p: ratio for p, (ratio, _) in found.items()}, further[name], "o", color)
     for (name, ratio), marker in zip(others.items(), "xs", strict=False):
@@ -81,17 +81,19 @@ def ratios(
     ticks = [0.05, 0.1, 0.2, 0.5, 1.0]
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.yaxis.set_minor_formatter("")
-    density_axis(panel, 1.0, min(min(found) for found in carried.values()))
+    density_axis(panel, 1.0, min(min(found) for found in lowest.values()))
     panel.legend()
     return figure
 
 
-def _points(panel: Axes, name: str, ratio: Mapping[float, float], further: Collection[float], m: str, c: str) -> None:
+def _points(
+    panel: Axes, name: str, ratio: Mapping[float, float], further: Collection[float], marker: str, color: str
+) -> None:
     """The points of a line by density, filled or thick at the densities `further`."""
-    for has, face, edge in ((True, c, 1.8), (False, "white", 0.8)):
+    for has, face, edge in ((True, color, 1.8), (False, "white", 0.8)):
         some = {p: value for p, value in ratio.items() if (p in further) == has}
-        style = {"ms": 4, "color": c, "mfc": face, "mew": edge if m == "x" else 0.8, "zorder": 3}
-        panel.plot(list(some), list(some.values()), m, label=name if has else None, **style)
+        style = {"ms": 4, "color": color, "mfc": face, "mew": edge if marker == "x" else 0.8, "zorder": 3}
+        panel.plot(list(some), list(some.values()), marker, label=name if has else None, **style)
 
 
 def neuron_graph(axes: Axes, W1: NDArray, W2: NDArray, names: list[int] | None = None, faint: float = 0.08) -> None:
