@@ -63,7 +63,7 @@ def steps_figure(gains: Tensor, steps: Sequence[int], counts: Sequence[tuple[int
 
     counts: how many settings are clearly better and how many clearly worse at each of steps, said below it.
     """
-    figure, ax = plt.subplots(figsize=(4.6, 2.4))
+    figure, ax = plt.subplots(figsize=(4.6, 2.1))
     points = 100 * array(gains).T
     ax.plot(steps, points, color="0.6", lw=0.5)
     ax.plot(steps, points.mean(1), color="C0", lw=2.4, marker="o", ms=4)

@@ -13,6 +13,7 @@ from studies.tables import table
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis, panel_row
 
 LATENT = "#e66101"
+ARROW = {"arrowstyle": "-|>,head_length=0.3,head_width=0.15", "color": LATENT, "lw": 1.1, "shrinkA": 0, "shrinkB": 0}
 
 
 def arrows(ax: Axes, D: Tensor | np.ndarray, W: Tensor | np.ndarray) -> None:
@@ -20,15 +21,8 @@ def arrows(ax: Axes, D: Tensor | np.ndarray, W: Tensor | np.ndarray) -> None:
     features, latents = (array(values) / np.linalg.norm(array(values), axis=0) for values in (W, D))
     for x, y in features.T:
         ax.plot([0, x], [0, y], color="0.8", lw=5, solid_capstyle="round", zorder=1)
-    style = {
-        "arrowstyle": "-|>,head_length=0.3,head_width=0.15",
-        "color": LATENT,
-        "lw": 1.1,
-        "shrinkA": 0,
-        "shrinkB": 0,
-    }
     for x, y in 1.12 * latents.T:
-        ax.annotate("", (x, y), (0, 0), arrowprops=style, zorder=2)
+        ax.annotate("", (x, y), (0, 0), arrowprops=ARROW, zorder=2)
     ax.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 
@@ -42,6 +36,40 @@ def arrow_rows(rows: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarray]]])
             arrows(ax, D, W)
             ax.set_title(title)
         line[0].set_ylabel(name)
+    return figure
+
+
+def dictionary_paths(paths: Mapping[str, Sequence[tuple[float, float]]], lowest: Mapping[str, tuple]) -> Figure:
+    """How two dictionaries write one feature of the pentagon, the one that points up; then dictionaries, as arrows.
+
+    paths: title -> what is added up, each an angle in degrees, counted from the feature, and a length. lowest: title ->
+    D and W.
+    """
+    ratios = [1.3] * len(paths) + [1] * len(lowest)
+    figure, axes = plt.subplots(1, len(ratios), figsize=(TEXT_WIDTH, 1.65), width_ratios=ratios)
+    around = np.radians(90 + 72 * np.arange(5))
+    for ax, (title, pieces) in zip(axes, paths.items(), strict=False):
+        arrows(ax, np.zeros((2, 0)), np.stack([np.cos(around), np.sin(around)]))
+        at = np.zeros(2)
+        for angle, length in pieces:
+            step = length * np.array([-np.sin(np.radians(angle)), np.cos(np.radians(angle))])
+            ax.annotate("", at + step, at, arrowprops=ARROW | {"lw": 1.5}, zorder=2)
+            side = (
+                {"xytext": (5, 0), "ha": "left"}
+                if angle == 0
+                else {"xytext": (-3, 3 if angle < 0 else -3), "ha": "right"}
+            )
+            ax.annotate(
+                f"{length:.2f}", at + step / 2, textcoords="offset points", size=7, color=LATENT, va="center", **side
+            )
+            at = at + step
+        ax.plot(*at, "o", ms=3.5, color="black", zorder=3)
+        ax.set(title=title, xlim=(-0.98, 0.98), ylim=(-0.35, 1.25))
+    for ax, (title, (D, W)) in zip(axes[len(paths) :], lowest.items(), strict=True):
+        arrows(ax, D, W)
+        ax.set_title(title)
+    for ax in axes:
+        ax.title.set_size(7.5)
     return figure
 
 

@@ -34,7 +34,7 @@ def jumps_and_curvature(
     records grey. counts: how many a run, by name and number m of hidden dimensions. lowest: eigenvalue of the Hessian,
     at these records.
     """
-    figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 3.6), gridspec_kw={"width_ratios": [1.15, 1.15, 1]})
+    figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 2.8), gridspec_kw={"width_ratios": [1.15, 1.15, 1]})
     log_time = {"xscale": "log", "xlim": (5, step[-1].item())}
     low = loss[-1].item()
     for (top, bottom), time in zip(axes.T, (log_time, {"xscale": "linear", "xlim": (0, 600)}), strict=False):

@@ -80,11 +80,11 @@ def graph_panel(ax: Axes, graph: FeatureGraph, W: Tensor, dimension: np.ndarray)
     ax.margins(0.06)
 
 
-def best_strip(ax: Axes, stairs: Staircase, wide: float = 0.08) -> None:
+def best_strip(ax: Axes, stairs: Staircase, wide: float = 0.08, bar: float = 0.7) -> None:
     """Which factor saves most at each density: a bar of colours with names.
 
     A window of at least `wide` decades has its name above it; each of some narrower neighbours has a flag, the first
-    one the highest.
+    one the highest. bar: height of the bar, of five.
     """
     middle = -np.log10(stairs.density)
     edges = np.concatenate([[2 * middle[0] - middle[1]], middle, [middle[-1]]])
@@ -100,13 +100,13 @@ def best_strip(ax: Axes, stairs: Staircase, wide: float = 0.08) -> None:
     for is_wide, some in groupby(windows, lambda window: window[2] - window[1] >= wide):
         some = list(some)
         for height, (name, left, right) in zip(range(len(some), 0, -1), some, strict=True):
-            ax.axvspan(10**-left, 10**-right, 0, 0.14, color=factor_colour(name), lw=0)
+            ax.axvspan(10**-left, 10**-right, 0, bar / 5, color=factor_colour(name), lw=0)
             centre, words = 10 ** -((left + right) / 2), STRIP.get(name, name)
             if is_wide:
-                ax.text(centre, 0.95, words, ha="center", size=7)
+                ax.text(centre, bar + 0.25, words, ha="center", size=7)
             else:
-                ax.plot([centre, centre], [0.7, height + 1.45], color=factor_colour(name), lw=1.2)
-                ax.annotate(words, (centre, height + 0.95), (3, 0), textcoords="offset points", size=7)
+                ax.plot([centre, centre], [bar, height + bar + 0.75], color=factor_colour(name), lw=1.2)
+                ax.annotate(words, (centre, height + bar + 0.25), (3, 0), textcoords="offset points", size=7)
 
 
 def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.ndarray) -> Figure:
@@ -129,22 +129,27 @@ def staircase(density: np.ndarray, benefit: dict[str, np.ndarray], digons: np.nd
 
 
 def uniform_curve(
-    stairs: Staircase, density: np.ndarray, dstar: np.ndarray, exact: list[tuple[float, float]], sizes: tuple[str, str]
+    stairs: Staircase,
+    density: np.ndarray,
+    dstar: np.ndarray,
+    exact: list[tuple[float, float]],
+    sizes: tuple[str, str],
+    crowded: list[tuple[float, np.ndarray, np.ndarray]],
 ) -> Figure:
-    """D* against density, below the factors that save most.
+    """Left: D* against density, below the factors that save most. Right: D_i of single features past the plateau.
 
     Curves are of the best factor (dashed for 16 in 5, the largest searched), of models trained at these densities, and
     of the published figure. exact: points (density, D*) of exact optima. sizes: of trained models and of optima.
+    crowded: density, D_i [feature] and size of the feature's group [feature] of each model on the right.
     """
-    figure, (strip, ax) = plt.subplots(
-        2, 1, figsize=(TEXT_WIDTH, 4.2), height_ratios=[1, 3.2], gridspec_kw={"hspace": 0.05}
-    )
+    figure = plt.figure(figsize=(TEXT_WIDTH, 3.6))
+    grid = figure.add_gridspec(2, 2, height_ratios=[1, 2.6], width_ratios=[1.65, 1], hspace=0.05)
+    strip, ax, right = (figure.add_subplot(grid[place]) for place in ((0, 0), (1, 0), (slice(None), 1)))
     best_strip(strip, stairs)
     known = sum(name != "16 in 5" for name in stairs.best)
     blue = {"color": "#2f6fb5", "lw": 1.3, "zorder": 1}
     ax.plot(stairs.density[:known], stairs.level[:known], label="best shape, by formula", **blue)
     ax.plot(stairs.density[max(known - 1, 0) :], stairs.level[max(known - 1, 0) :], "--", **blue)
-    ax.text(0.1, 0.32, "dashed: larger shapes\nwere not searched", ha="right", size=7, color="#2f6fb5")
     ax.plot(density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes[0]}")
     ax.plot(*PUBLISHED.T, "x", ms=4, color="#d33a8c", label="the paper's figure", ls="none")
     ax.plot(*np.transpose(exact), "D", ms=4, mfc="none", color="#e8761f", label=f"lowest loss found, {sizes[1]}")
@@ -152,8 +157,93 @@ def uniform_curve(
         ax.axhline(level, color="0.7", lw=0.6, ls=":", zorder=0)
         ax.text(0.1, level + 0.006, words, ha="right", va="bottom", size=7, color="0.4")
     short_density_axis(ax)
-    ax.set(ylim=(0, 1.06), ylabel="dimensions per feature, $D^* = m/\\|W\\|_F^2$")
+    ax.set(ylim=(0, 1.06), ylabel="dimensions per feature $D^*$")
     ax.legend(loc="lower left")
+    group_panel(right, crowded)
+    return figure
+
+
+def group_panel(ax: Axes, crowded: list[tuple[float, np.ndarray, np.ndarray]]) -> None:
+    """D_i against density, in the colour of the feature's group, with the lines of the digon and the pentagon.
+
+    crowded: density, D_i [feature] and size of the feature's group [feature] of each model; 0 is left out.
+    """
+    rng = np.random.default_rng(0)
+    spread = [np.full(len(D), p) * 10 ** rng.uniform(-0.006, 0.006, len(D)) for p, D, _ in crowded]
+    p, D, size = (np.concatenate(part) for part in (spread, *list(zip(*crowded, strict=True))[1:]))
+    others = (size > 1) & ~np.isin(size, (2, 5))
+    for some, name, words in (
+        (size == 2, "digon", "pair"),
+        (size == 5, "pentagon", "pentagon"),
+        (others, "", "larger"),
+    ):
+        look = {"color": COLOURS.get(name, "0.45"), "rasterized": True}
+        ax.scatter(p[some], D[some], s=3, alpha=0.5, lw=0, **look)
+        ax.scatter([], [], s=16, label=words, color=look["color"])
+    for name in ("digon", "pentagon"):
+        ax.axhline(LINES[name], color=COLOURS[name], lw=0.8, zorder=0)
+    densest, sparsest = max(p), min(p)
+    short_density_axis(
+        ax, densest, *(tick for tick in (0.25, 0.22, 0.2, 0.18, 0.16) if sparsest < tick < densest), sparsest
+    )
+    ax.set_xticks(ax.get_xticks()[1:-1], ax.get_xticklabels()[1:-1])
+    ax.set(ylabel="$D_i$, by the group of feature $i$", ylim=(0.3, 0.52))
+    ax.set_yticks([0.3, 0.4, 0.5])
+    ax.legend(loc="lower left", title="feature of a", title_fontsize=7)
+
+
+GROUPS = (  # sizes of a group, its name and its colour where we show which groups models hold; without sizes: the rest
+    ([1], "alone", "0.8"),
+    ([4], "tetrahedron", COLOURS["tetrahedron"]),
+    ([3], "triangle", COLOURS["triangle"]),
+    ([2], "pair", COLOURS["digon"]),
+    ([5], "pentagon", COLOURS["pentagon"]),
+    ([8], "8 in 3", OTHER_COLOURS["8 in 3"]),
+    ([], "larger", "0.4"),
+)
+DRAWN = {
+    "tetrahedron": [90, 200, 250, 340],
+    "triangle": [90, 210, 330],
+    "digon": [0, 180],
+    "pentagon": range(90, 450, 72),
+}
+
+
+def draw_shape(ax: Axes, name: str, density: float, height: float, colour: str) -> None:
+    """Small arrows for a factor among DRAWN at a place of the strip."""
+    angle = np.radians(list(DRAWN[name]))
+    at = np.full(len(angle), density), np.full(len(angle), height)
+    look = {"angles": "uv", "units": "inches", "scale_units": "inches", "scale": 1.0, "width": 0.015, "color": colour}
+    ax.quiver(*at, 0.12 * np.cos(angle), 0.12 * np.sin(angle), zorder=3, **look)
+
+
+def uniform_shapes(stairs: Staircase, density: np.ndarray, sizes: np.ndarray) -> Figure:
+    """Top: the factor that saves most. Bottom: share of the represented features of trained models in each group.
+
+    density [model]. sizes [model, feature]: number of features in the feature's group, 0 if it is not represented.
+    """
+    figure, (strip, ax) = plt.subplots(2, 1, figsize=(TEXT_WIDTH, 3.6), height_ratios=[1, 1.35])
+    best_strip(strip, stairs, bar=1.6)
+    for name, place in {"tetrahedron": 0.872, "triangle": 0.715, "digon": 0.38}.items():
+        draw_shape(strip, name, place, 0.75, "white")
+    draw_shape(strip, "pentagon", 0.157, 4.1, COLOURS["pentagon"])
+    strip.set_title("what saves most in each dimension", loc="left", size=8)
+    represented = (sizes > 0).sum(1)
+    density, sizes, represented = (values[represented > 0] for values in (density, sizes, represented))
+    below = np.zeros(len(density))
+    for members, name, colour in GROUPS:
+        some = (
+            np.isin(sizes, members)
+            if members
+            else (sizes > 0) & ~np.isin(sizes, [k for of, _, _ in GROUPS for k in of])
+        )
+        share = some.sum(1) / represented
+        ax.fill_between(density, below, below + share, step="mid", color=colour, lw=0, label=name)
+        below += share
+    short_density_axis(ax)
+    ax.set(ylim=(0, 1), yticks=[0, 0.5, 1], yticklabels=["0", "half", "all"])
+    ax.set_title("which groups the features of trained models form", loc="left", size=8)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -162,7 +162,7 @@ def pair_maps(two: PairGrid, three: PairGrid, shapes: dict[str, Tensor]) -> Figu
     shapes: W [2, 4] by the names "orthogonal", "antipodal", "merged", drawn into their regions.
     """
     figure, axes = plt.subplot_mosaic(
-        [["two", "three"], ["two", "found"]], figsize=(TEXT_WIDTH, 4.1), width_ratios=[2.35, 1], layout="constrained"
+        [["two", "three"], ["two", "found"]], figsize=(TEXT_WIDTH, 3.7), width_ratios=[2.35, 1], layout="constrained"
     )
     large, other, found = axes.values()
     arrangement_map(large, two)

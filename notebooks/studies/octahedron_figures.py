@@ -31,7 +31,7 @@ def regimes_and_shapes(
     among the others in grey. levels: of the plateaus, by name. ended: loss / p of the run below which A, B and C have
     ended; D is up to the last record. shown: the record at which WᵀW is shown, by what it shows; dots in the curves.
     """
-    figure = plt.figure(figsize=(TEXT_WIDTH, 3.9), layout="constrained")
+    figure = plt.figure(figsize=(TEXT_WIDTH, 3.5), layout="constrained")
     curves, grids = figure.subfigures(2, 1)
     axes = curves.subplot_mosaic([["log", "linear"]]) | grids.subplot_mosaic([[*"ABCD"]])
     edges = np.array([2.0, *step[[int(first_below(loss[:, [picked]], value)) for value in ended]], step[-1].item()])
