@@ -81,6 +81,9 @@ def _compiler(**options: object) -> Callable:
 # what there is to compile.
 fast = _compiler(inline="never", _nrt=False)
 inner = _compiler(inline="never", _nrt=False, no_cpython_wrapper=True)
+# part: becomes part of its caller before that is compiled, where an inner function is compiled on its own, again in its
+# caller, and in the caller's caller. For what is called in one place.
+part = numba.njit(inline="always")
 allocating = _compiler(inline="never")
 
 
