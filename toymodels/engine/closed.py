@@ -14,7 +14,7 @@ The places are nodes of a tree. Values are found from the leaves to the root, th
 
 import numpy as np
 
-from toymodels.engine.compiled import inner
+from toymodels.engine.compiled import inner, part
 from toymodels.engine.linear import gram_of, gram_to_weights
 
 MOST = 6  # features: the cost doubles with each
@@ -41,7 +41,7 @@ SPACE = np.dtype(
 )
 
 
-@inner
+@part
 def _sort(a, p, f):
     """The features that are ever on, by falling |a|, and their reach. Returns their number."""
     count = 0
@@ -55,12 +55,13 @@ def _sort(a, p, f):
             count += 1
     f.low[count] = f.high[count] = 0.0
     for r in range(count - 1, -1, -1):
-        f.low[r] = f.low[r + 1] + min(a[f.order[r]], 0.0)
-        f.high[r] = f.high[r + 1] + max(a[f.order[r]], 0.0)
+        reach = a[f.order[r]]
+        f.low[r] = f.low[r + 1] + (0.0 if reach > 0.0 else reach)  # what is no number stays so
+        f.high[r] = f.high[r + 1] + (0.0 if reach < 0.0 else reach)
     return count
 
 
-@inner
+@part
 def _moments(a, p, own, count, f):
     """Moments of the features from each level on, those from level r on up to power r + 2."""
     for k in range(count + 3):
@@ -83,7 +84,7 @@ def _moments(a, p, own, count, f):
             f.by_moment[r, k] = f.by_moment[r + 1, k] = 0.0
 
 
-@inner
+@part
 def _grow(u, a, f):
     """The tree of places; returns the number of nodes."""
     nodes, node = 1, 0
@@ -115,11 +116,11 @@ def _split(a, p, own):
     """α, β, γ and the derivatives of β and γ by a."""
     if own:
         beta, gamma = -2.0 * p / a, 2.0 * p * (1.0 + a) / (a * a)
-        return 2.0 * (1.0 - p), beta, gamma, 2.0 * p / (a * a), -2.0 * p * (2.0 + a) / a**3
+        return 2.0 * (1.0 - p), beta, gamma, 2.0 * p / (a * a), -2.0 * p * (2.0 + a) / (a * a * a)
     return 1.0 - p, 0.0, p / a, 0.0, -p / (a * a)
 
 
-@inner
+@part
 def _find_values(nodes, a, p, own, f):
     """T_k, k = 1 ... level + 2, of every node."""
     for node in range(nodes - 1, -1, -1):
@@ -142,7 +143,7 @@ def _find_values(nodes, a, p, own, f):
                 f.value[node, k] = alpha * f.value[child, k] + beta * f.value[child + 1, k] + gamma * rise
 
 
-@inner
+@part
 def _find_slopes(nodes, a, p, own, count, f, d_a):
     """Adds the derivative of T₂ at the root by each overlap to d_a."""
     f.by_value[0, 2] = 1.0

@@ -1,5 +1,6 @@
 """How the loops of this package are compiled: strict arithmetic, without the interpreter's lock, and kept on disk."""
 
+import gc
 import hashlib
 import os
 import sys
@@ -60,9 +61,8 @@ _FOLDER = cache_folder()
 
 def _compiler(**options: object) -> Callable:
     """A decorator: numba.njit with the package's arithmetic, and with its cache in _FOLDER, if there is one."""
-    compile_later = numba.njit(
-        cache=_FOLDER is not None, error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options
-    )
+    usual = {"cache": _FOLDER is not None, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    compile_later = numba.njit(**{**usual, **options})
 
     def decorate(function: Callable) -> Callable:
         before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(_FOLDER or "")
@@ -78,9 +78,12 @@ def _compiler(**options: object) -> Callable:
 # fast: without reference counts, which cost as much as the arithmetic of a small model (every array of a tuple that is
 # unpacked is counted, and atomically). Such a function may neither make arrays, which does not compile, nor return one.
 # inner: likewise, and called by compiled functions alone; the code that takes arguments over from Python is a third of
-# what there is to compile.
+# what there is to compile, and nothing of them is kept but what is in the code of their callers.
 fast = _compiler(inline="never", _nrt=False)
-inner = _compiler(inline="never", _nrt=False, no_cpython_wrapper=True)
+inner = _compiler(inline="never", _nrt=False, no_cpython_wrapper=True, cache=False)
+# part: becomes part of its caller before that is compiled, where an inner function is compiled on its own, again in its
+# caller, and in the caller's caller. For what is called in one place.
+part = numba.njit(inline="always")
 allocating = _compiler(inline="never")
 
 
@@ -120,8 +123,27 @@ class _Patience(event.Listener):
         event.unregister("numba:compile", self)
 
 
+class _NoCollection(event.Listener):
+    """Puts off garbage collection while something is compiled: it would go through PyTorch in vain."""
+
+    def __init__(self) -> None:
+        self.depth, self.usual = 0, False
+
+    def on_start(self, started: event.Event) -> None:
+        if self.depth == 0:
+            self.usual = gc.isenabled()
+            gc.disable()
+        self.depth += 1
+
+    def on_end(self, ended: event.Event) -> None:
+        self.depth -= 1
+        if self.depth == 0 and self.usual:
+            gc.enable()
+
+
 def _is_ours(started: event.Event) -> bool:
     return started.data["dispatcher"].py_func.__module__.startswith(__package__)
 
 
 event.register("numba:compile", _Patience())
+event.register("numba:compile", _NoCollection())

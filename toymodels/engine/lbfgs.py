@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toymodels.engine import threads
-from toymodels.engine.compiled import fast, inner
+from toymodels.engine.compiled import fast, inner, part
 from toymodels.engine.kernel import Kernel
 
 MEMORY = 10  # pairs of steps and gradient changes kept
@@ -35,32 +35,27 @@ ACCEPT, PROPOSE = 5, 6  # steps on the way to one of these
 
 
 class Window(NamedTuple):
-    """Instances at work, by slot."""
+    """Instances at work, by slot. Few arrays: to take one over from Python is code that has to be compiled."""
 
-    theta: np.ndarray  # [slot, d]: where it is
-    gradient: np.ndarray
-    step: np.ndarray  # the direction of the line search
+    rows: np.ndarray  # [slot, row, d]: where it is, the gradient, the direction of the line search; steps and changes
     trial: np.ndarray  # [slot, d]: where the loss is asked for
     trial_gradient: np.ndarray
     trial_loss: np.ndarray  # [slot]
-    steps: np.ndarray  # [slot, MEMORY, d]: the last steps
-    changes: np.ndarray  # and what the gradient did in them
-    products: np.ndarray  # [slot, MEMORY]: step · change
-    squares: np.ndarray  # change · change
-    weight: np.ndarray
-    value: np.ndarray  # [slot, 4]: loss, slope along the step, largest entry of the step, its scale
+    value: np.ndarray  # [slot, number]: loss, slope along the step, largest entry of the step, its scale; of the pairs
     state: np.ndarray  # [slot, 5]: what it waits for, pairs stored, quiet steps, iterations used, has a search failed
     some: np.ndarray  # [slot]: number of the instance
 
     @staticmethod
     def of(slots: int, d: int) -> "Window":
-        rows = [np.empty((slots, d)) for _ in range(5)]
-        pairs = [np.empty((slots, MEMORY, d)) for _ in range(2)] + [np.empty((slots, MEMORY)) for _ in range(3)]
-        numbers = np.zeros((slots, 4)), np.zeros((slots, 5), np.int64), np.zeros(slots, np.int64)
-        return Window(*rows, np.empty(slots), *pairs, *numbers)
+        trials = np.empty((slots, d)), np.empty((slots, d)), np.empty(slots)
+        numbers = np.zeros((slots, 4 + 3 * MEMORY)), np.zeros((slots, 5), np.int64), np.zeros(slots, np.int64)
+        return Window(np.empty((slots, 3 + 2 * MEMORY, d)), *trials, *numbers)
 
 
-LOSS, SLOPE, LARGEST, SCALE = range(4)
+HERE, GRADIENT, ALONG, STEPS = range(4)  # rows; the last steps, and what the gradient did in them
+CHANGES = STEPS + MEMORY
+LOSS, SLOPE, LARGEST, SCALE, PRODUCTS = range(5)  # step · change
+SQUARES, WEIGHTS = PRODUCTS + MEMORY, PRODUCTS + 2 * MEMORY  # change · change
 WAITS, STORED, QUIET, USED, FAILED = range(5)
 
 
@@ -80,24 +75,26 @@ def _add(out, factor, row):
         out[i] += factor * row[i]
 
 
-@inner
-def _direction(step, gradient, steps, changes, products, squares, weight, stored):
-    """step = -H gradient by the two-loop recursion over the last pairs (a ring buffer)."""
-    pairs = min(stored, MEMORY)
+@part
+def _direction(rows, value, stored):
+    """Direction -H gradient by the two-loop recursion over the last pairs (a ring buffer)."""
+    step, gradient, pairs = rows[ALONG], rows[GRADIENT], stored if stored < MEMORY else MEMORY
     for i in range(step.size):
         step[i] = -gradient[i]
     for back in range(pairs):
         pair = (stored - 1 - back) % MEMORY
-        weight[pair] = _dot(steps[pair], step) / products[pair]
-        _add(step, -weight[pair], changes[pair])
+        weight = _dot(rows[STEPS + pair], step) / value[PRODUCTS + pair]
+        value[WEIGHTS + pair] = weight
+        _add(step, -weight, rows[CHANGES + pair])
     if pairs:
         pair = (stored - 1) % MEMORY
-        size = products[pair] / squares[pair]
+        size = value[PRODUCTS + pair] / value[SQUARES + pair]
         for i in range(step.size):
             step[i] *= size
     for back in range(pairs - 1, -1, -1):
         pair = (stored - 1 - back) % MEMORY
-        _add(step, weight[pair] - _dot(changes[pair], step) / products[pair], steps[pair])
+        share = _dot(rows[CHANGES + pair], step) / value[PRODUCTS + pair]
+        _add(step, value[WEIGHTS + pair] - share, rows[STEPS + pair])
 
 
 @inner
@@ -109,9 +106,10 @@ def _shorter(scale, slope, rise):
     return min(max(curved, 0.1 * scale), 0.5 * scale)
 
 
-@inner
-def _aim(step, gradient, value, state, tolerance):
+@part
+def _aim(rows, value, state, tolerance):
     """Length of the first step along a new direction, and the next thing to do: a line search, or none."""
+    step, gradient = rows[ALONG], rows[GRADIENT]
     slope = _dot(step, gradient)
     if slope >= 0.0:  # not a descent direction: forget the past
         state[STORED] = 0
@@ -131,26 +129,27 @@ def _aim(step, gradient, value, state, tolerance):
     return STEP
 
 
-@inner
-def _accept(theta, gradient, trial, trial_gradient, steps, changes, products, squares, state):
+@part
+def _accept(rows, value, state, trial, trial_gradient):
     """Moves to the new point, and keeps step and change of gradient where the curvature is positive."""
     pair = state[STORED] % MEMORY
+    theta, gradient, steps, changes = rows[HERE], rows[GRADIENT], rows[STEPS + pair], rows[CHANGES + pair]
     length = product = square = 0.0
     for i in range(theta.size):
         step, change = trial[i] - theta[i], trial_gradient[i] - gradient[i]
-        steps[pair, i], changes[pair, i] = step, change
+        steps[i], changes[i] = step, change
         theta[i], gradient[i] = trial[i], trial_gradient[i]
         length += step * step
         product += step * change
         square += change * change
-    products[pair], squares[pair] = product, square
+    value[PRODUCTS + pair], value[SQUARES + pair] = product, square
     if product > 1e-12 * math.sqrt(length * square):
         state[STORED] += 1
         if state[STORED] == 2 * MEMORY:
             state[STORED] = MEMORY  # the ring repeats
 
 
-@inner
+@part
 def _judged(value, state, new_loss, tolerance):
     """What the loss of a step means: take it (ACCEPT), try a shorter one (STEP), begin afresh, or end (LAST)."""
     loss, slope, scale = value[LOSS], value[SLOPE], value[SCALE]
@@ -175,17 +174,16 @@ def _advance(w, active, iterations, tolerance, frames):
     """
     done = afresh = 0
     for k in range(active):
-        theta, gradient, step = w.theta[k], w.gradient[k], w.step[k]
-        trial, trial_gradient = w.trial[k], w.trial_gradient[k]
-        steps, changes, products, squares = w.steps[k], w.changes[k], w.products[k], w.squares[k]
-        value, state, new_loss = w.value[k], w.state[k], w.trial_loss[k]
+        rows, value, state = w.rows[k], w.value[k], w.state[k]
+        trial, trial_gradient, new_loss = w.trial[k], w.trial_gradient[k], w.trial_loss[k]
+        theta, gradient, step = rows[HERE], rows[GRADIENT], rows[ALONG]
         if state[WAITS] == DONE:
             done += 1
             continue
         if state[WAITS] == STEP:
             then = _judged(value, state, new_loss, tolerance)
             if then == ACCEPT:
-                _accept(theta, gradient, trial, trial_gradient, steps, changes, products, squares, state)
+                _accept(rows, value, state, trial, trial_gradient)
                 value[LOSS] = new_loss
                 ends = state[USED] >= iterations or state[QUIET] >= 5
                 then = AFRESH if frames and state[USED] % REFRESH == REFRESH - 1 and not ends else PROPOSE
@@ -198,8 +196,8 @@ def _advance(w, active, iterations, tolerance, frames):
         if then == PROPOSE and (state[USED] >= iterations or state[QUIET] >= 5):
             then = LAST
         elif then == PROPOSE:
-            _direction(step, gradient, steps, changes, products, squares, w.weight[k], state[STORED])
-            then = _aim(step, gradient, value, state, tolerance)
+            _direction(rows, value, state[STORED])
+            then = _aim(rows, value, state, tolerance)
         if then == LAST and not (frames and state[USED] > 0):
             then = DONE  # its loss is known
         scale = value[SCALE] if then == STEP else 0.0
@@ -215,7 +213,7 @@ def _take_out(w: Window, active: int, theta: np.ndarray, loss: np.ndarray, used:
     """Writes the results of those that are done; their slots."""
     slots = np.flatnonzero(w.state[:active, WAITS] == DONE)
     numbers = w.some[slots]
-    theta[numbers], loss[numbers], used[numbers] = w.theta[slots], w.value[slots, LOSS], w.state[slots, USED]
+    theta[numbers], loss[numbers], used[numbers] = w.rows[slots, HERE], w.value[slots, LOSS], w.state[slots, USED]
     return slots
 
 
@@ -257,7 +255,7 @@ def minimise(
             given += len(numbers)
         taken = slots[: len(numbers)]
         w.some[taken], w.state[taken] = numbers, 0
-        w.theta[taken] = w.trial[taken] = theta[numbers]
+        w.rows[taken, HERE] = w.trial[taken] = theta[numbers]
         kernel.refresh(numbers)
         return slots[len(numbers) :]
 

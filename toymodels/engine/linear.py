@@ -1,6 +1,6 @@
 """The exact loss of a linear model with its gradient, from the first two moments of x; one instance at a time."""
 
-from toymodels.engine.compiled import inner
+from toymodels.engine.compiled import inner, part
 
 
 @inner
@@ -23,7 +23,7 @@ def linear_loss_and_gradient(W, b, p, importance, mean_on, square_on, d_W, d_b, 
     return loss
 
 
-@inner
+@part
 def gram_of(W, gram):
     """gram = WᵀW."""
     hidden, n = W.shape
@@ -35,7 +35,7 @@ def gram_of(W, gram):
             gram[i, j] = total
 
 
-@inner
+@part
 def gram_to_weights(W, d_gram, d_W):
     """d_W from the gradient by G = WᵀW."""
     hidden, n = W.shape

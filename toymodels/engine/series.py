@@ -6,7 +6,7 @@ They follow the formulas that `population.py` derives; its plain PyTorch version
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -50,7 +50,6 @@ def _move_row(typing, work, to, source):
     return types.void(work, types.uint64, types.uint64), build
 
 
-@njit(inline="always")
 def work_size(n):
     """Length of the working space for n features."""
     return HEAD + n * SPACE
