@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # finding: {section and change: (the original's densities around it, key of the optimum, keys of training)}
 BLOCKS = {
     "the best solution changes elsewhere": {
-        "§9  a pentagon with a rarer feature breaks": (
+        "§9  a pentagon breaks (relative density)": (
             (0.4, 0.4),
             "perturbed.crossing",
             ("perturbed.half", "perturbed.half_adam"),
@@ -34,7 +34,7 @@ BLOCKS = {
             "collapse.one",
             ("collapse.one_half", "collapse.one_half_adam"),
         ),
-        "§12  two neurons for each feature begin": ((0.04, 0.05), "hidden.edge_pairs", ()),
+        "§12  ten pairs of neurons begin": ((0.04, 0.05), "hidden.edge_pairs", ()),
     },
     "there, within a tenth": {
         "§9  two of three pairs of partners merge": (
@@ -88,8 +88,9 @@ def main() -> None:
             ax.plot(between, [row - 0.12] * 2, "x-", color="#d01c8b", ms=4.5, lw=2, label="original")
             face = "white" if block.startswith("undecided") else "#2c6fbb"
             ax.plot(values[optimum], row - 0.12, "D", color="#2c6fbb", mfc=face, ms=4, zorder=3, label="best solution")
-            places = [values[key] for key in training]
-            ax.plot(places, [row + 0.28] * len(training), "^", color="black", ms=3.5, zorder=4)
+            for key in training:
+                shape = "v" if key.endswith("adam") or key.startswith("uniform") else "^"
+                ax.plot(values[key], row + 0.28, shape, color="black", ms=3.5, zorder=4)
             seen = "–".join(f"{place:g}" for place in dict.fromkeys(between))
             words = f"{seen} → {values[optimum]:.2g}"
             ax.text(1.02, row, words, transform=ax.get_yaxis_transform(), va="center", size=7)

@@ -40,7 +40,7 @@ SECTIONS = {  # prefix of the claims' numbers: title, notebooks
     "CF": ("What is a feature?", "11"),
     "CD": ("What can a dictionary read?", "13"),
 }
-VERDICTS = "confirmed", "moved", "refuted", "open", "new"
+VERDICTS = "confirmed", "moved", "conditional", "refuted", "open", "new"
 
 
 def claims(tex: str) -> str:
