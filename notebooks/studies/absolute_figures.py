@@ -77,7 +77,7 @@ def ratios(
         _points(panel, name, ratio, further[name], marker, "grey")
     panel.axhline(1.0, color="black", lw=0.8)
     panel.set_ylim(bottom=0.03)  # leaves room for the legend
-    panel.set(yscale="log", ylabel="loss over the monosemantic model's")
+    panel.set(yscale="log", ylabel="loss / monosemantic loss")
     ticks = [0.05, 0.1, 0.2, 0.5, 1.0]
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.yaxis.set_minor_formatter("")

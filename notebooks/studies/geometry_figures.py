@@ -232,13 +232,10 @@ def uniform_shapes(stairs: Staircase, density: np.ndarray, sizes: np.ndarray) ->
     density, sizes, represented = (values[represented > 0] for values in (density, sizes, represented))
     below = np.zeros(len(density))
     for members, name, colour in GROUPS:
-        some = (
-            np.isin(sizes, members)
-            if members
-            else (sizes > 0) & ~np.isin(sizes, [k for of, _, _ in GROUPS for k in of])
-        )
-        share = some.sum(1) / represented
-        ax.fill_between(density, below, below + share, step="mid", color=colour, lw=0, label=name)
+        named = members or [k for of, _, _ in GROUPS for k in of]
+        share = ((sizes > 0) & (np.isin(sizes, named) == bool(members))).sum(1) / represented
+        if share.any():
+            ax.fill_between(density, below, below + share, step="mid", color=colour, lw=0, label=name)
         below += share
     short_density_axis(ax)
     ax.set(ylim=(0, 1), yticks=[0, 0.5, 1], yticklabels=["0", "half", "all"])
