@@ -95,11 +95,12 @@ def main() -> None:
             words = f"{seen} → {values[optimum]:.2g}"
             ax.text(1.02, row, words, transform=ax.get_yaxis_transform(), va="center", size=7)
     ax.text(1.02, -0.2, "original → best", transform=ax.get_yaxis_transform(), va="bottom", color="0.4", size=7)
-    ax.plot([], [], "^", color="black", ms=3.5, label="our training")
+    ax.plot([], [], "^", color="black", ms=3.5, label="our training: up L-BFGS, down Adam")
     ax.set(yticks=[], ylim=(-0.8, row + 0.7))
     ax.invert_yaxis()
     ax.spines["left"].set_visible(False)
     density_axis(ax, 1.0, 0.025)
+    ax.set_xlabel("density $p$ (of the pentagon: relative density)")
     ax.set_xticks([1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03])
     handles, labels = ax.get_legend_handles_labels()
     figure.legend([*handles[:2], handles[-1]], [*labels[:2], labels[-1]], loc="outside upper right", ncols=3)

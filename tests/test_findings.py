@@ -8,10 +8,14 @@ import shutil
 import subprocess
 import types
 
+import numpy as np
 import pytest
+import torch
 from conftest import ROOT
+from scipy.optimize import OptimizeResult, minimize
 
 import toymodels as tm
+from studies import dictionaries
 from studies.report import by_key, numbers_tex
 from toymodels.metrics import REPRESENTED_NORM, SUPERPOSED_INTERFERENCE
 
@@ -181,15 +185,10 @@ def test_thresholds_of_the_original_against_the_optimum_and_training():
 
 
 def test_readme_losses_of_dictionaries_by_integrals():
-    """One feature on, uniform between 0 and 1: read as a multiple of it, above a threshold, or by the best code."""
-    c = math.cos(math.radians(72))
+    """One feature on, uniform between 0 and 1: read as a multiple of it, or by the best code."""
 
     def multiple(penalty: float, price: float) -> float:  # min over g of ∫ (1 - g)² x² + penalty price g x
         return penalty * price / 2 - 3 / 16 * (penalty * price) ** 2
-
-    def above(penalty: float) -> float:  # min over s of ∫ (x - s (x - c)₊)² + penalty s (x - c)₊
-        first, product, square = (1 - c) ** 2 / 2, 1 / 3 - c / 2 + c**3 / 6, (1 - c) ** 3 / 3
-        return 1 / 3 - (product - penalty * first / 2) ** 2 / square
 
     def best_code(penalty: float) -> float:  # z = (x - penalty / 2)₊
         t = penalty / 2
@@ -197,7 +196,32 @@ def test_readme_losses_of_dictionaries_by_integrals():
 
     prices = [NUMBERS[f"dictionary.price_{name}"]["value"] for name in ("true", "twisted")]
     for penalty in (0.1, 0.2):
-        for loss in (*(multiple(penalty, price) for price in prices), above(penalty), best_code(penalty)):
+        for loss in (*(multiple(penalty, price) for price in prices), best_code(penalty)):
             assert f"{loss:.4f}" in README
-    assert multiple(0.138, prices[1]) < above(0.138)
-    assert multiple(0.14, prices[1]) > above(0.14)
+
+
+def test_readme_losses_with_best_biases():
+    """The pentagon of length 1 as p -> 0, all latents alike: scale, bias, and the turns of encoders and decoders."""
+    angle = 2 * math.pi * torch.arange(5, dtype=torch.float64) / 5
+    W = torch.stack([angle.cos(), angle.sin()])
+
+    def loss(numbers: np.ndarray, penalty: float) -> float:
+        scale, bias, of_encoders, of_decoders = np.append(numbers, [0.0] * (4 - len(numbers)))
+        E = scale * torch.stack([(angle + of_encoders).cos(), (angle + of_encoders).sin()]).mT
+        D = torch.stack([(angle + of_decoders).cos(), (angle + of_decoders).sin()])
+        biases = torch.full((1, 5), -abs(bias), dtype=torch.float64)
+        model = tm.SparseAutoencoder.from_weights(E[None], D[None], biases)
+        return dictionaries.limit_loss(model, W, penalty).item() / 5
+
+    def lowest(start: list[float], penalty: float) -> OptimizeResult:
+        tight = {"xatol": 1e-8, "fatol": 1e-12, "maxfev": 8000}
+        return minimize(loss, start, (penalty,), "Nelder-Mead", options=tight)
+
+    on_features = [lowest([1.0, 0.2], penalty).fun for penalty in (0.1, 0.1148, 0.2)]
+    turned = [lowest([0.8, 0.05, 0.3, 0.4], penalty) for penalty in (0.1, 0.1148, 0.2)]
+    for value in (on_features[0], on_features[2], turned[0].fun):
+        assert f"{value:.4f}" in README
+    assert f"{math.degrees(turned[0].x[3]):.1f}°" in README
+    assert abs(turned[1].fun - on_features[1]) < 2e-6, "they tie at 0.1148"
+    assert abs(0.1148 * dictionaries.PENTAGON_LENGTH - NUMBERS["dictionary.limit"]["value"]) < 2e-4
+    assert abs(turned[2].fun - on_features[2]) < 1e-6, "above the border the turned one turns back"

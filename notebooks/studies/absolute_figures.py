@@ -68,7 +68,7 @@ def ratios(
 
     further: the densities of a line at which models had further training; points there are filled, or thick.
     """
-    figure, panel = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.5))
+    figure, panel = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.2))
     for (name, found), color in zip(lowest.items(), ("#5e3c99", "#e08214"), strict=False):
         panel.errorbar(list(found), *zip(*found.values(), strict=True), fmt="-", color=color)
         _points(panel, name, {p: ratio for p, (ratio, _) in found.items()}, further[name], "o", color)

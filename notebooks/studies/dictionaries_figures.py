@@ -78,7 +78,7 @@ def found_map(cells: Mapping[tuple[float, float], int], borders: Mapping[float, 
 
     borders: λ from which the true dictionary is the lowest, by p. limit: that of p -> 0.
     """
-    figure, ax = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.6))
+    figure, ax = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.1))
     p, penalty = np.array(list(cells)).T
     shades = ListedColormap(plt.get_cmap("PuOr_r")(np.linspace(0.15, 0.9, 6)))
     look = {"cmap": shades, "vmin": -0.5, "vmax": 5.5, "s": 90, "edgecolor": "0.4", "lw": 0.5, "zorder": 3}

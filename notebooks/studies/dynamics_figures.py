@@ -46,7 +46,7 @@ def jumps_and_curvature(
     for name, values in counts.items():
         by_size.plot(list(values), list(values.values()), "o-", label=name)
     by_size.set(xscale="log", xticks=list(values), xticklabels=list(values), ylim=(0, None))
-    by_size.set(xlabel="$m$ ($n=4m$)", ylabel="a run")
+    by_size.set(xlabel="$m$ ($n=4m$)", ylabel="per run")
     by_size.minorticks_off()
     by_size.legend()
     curvature.plot(step[list(records)], lowest, "o-", ms=2, color="C1")

@@ -152,7 +152,7 @@ def uniform_curve(
     ax.plot(stairs.density[max(known - 1, 0) :], stairs.level[max(known - 1, 0) :], "--", **blue)
     ax.plot(density, dstar, "o-", ms=2.5, lw=0.8, color="black", label=f"trained, {sizes[0]}")
     ax.plot(*PUBLISHED.T, "x", ms=4, color="#d33a8c", label="the paper's figure", ls="none")
-    ax.plot(*np.transpose(exact), "D", ms=4, mfc="none", color="#e8761f", label=f"lowest loss found, {sizes[1]}")
+    ax.plot(*np.transpose(exact), "D", ms=4, mfc="none", color="#7b3294", label=f"lowest loss found, {sizes[1]}")
     for level, words in ((1, "squared lengths add up to $m$"), (0.5, "pairs of arrows of length 1")):
         ax.axhline(level, color="0.7", lw=0.6, ls=":", zorder=0)
         ax.text(0.1, level + 0.006, words, ha="right", va="bottom", size=7, color="0.4")
@@ -206,6 +206,7 @@ DRAWN = {
     "triangle": [90, 210, 330],
     "digon": [0, 180],
     "pentagon": range(90, 450, 72),
+    "crowd of pairs": range(0, 360, 60),
 }
 
 
@@ -213,7 +214,15 @@ def draw_shape(ax: Axes, name: str, density: float, height: float, colour: str) 
     """Small arrows for a factor among DRAWN at a place of the strip."""
     angle = np.radians(list(DRAWN[name]))
     at = np.full(len(angle), density), np.full(len(angle), height)
-    look = {"angles": "uv", "units": "inches", "scale_units": "inches", "scale": 1.0, "width": 0.015, "color": colour}
+    look = {
+        "angles": "uv",
+        "units": "inches",
+        "scale_units": "inches",
+        "scale": 1.0,
+        "width": 0.015,
+        "color": colour,
+        "clip_on": False,
+    }
     ax.quiver(*at, 0.12 * np.cos(angle), 0.12 * np.sin(angle), zorder=3, **look)
 
 
@@ -227,6 +236,7 @@ def uniform_shapes(stairs: Staircase, density: np.ndarray, sizes: np.ndarray) ->
     for name, place in {"tetrahedron": 0.872, "triangle": 0.715, "digon": 0.38}.items():
         draw_shape(strip, name, place, 0.75, "white")
     draw_shape(strip, "pentagon", 0.157, 4.1, COLOURS["pentagon"])
+    draw_shape(strip, "crowd of pairs", 0.149, 5.1, OTHER_COLOURS["crowd of pairs"])
     strip.set_title("what saves most in each dimension", loc="left", size=8)
     represented = (sizes > 0).sum(1)
     density, sizes, represented = (values[represented > 0] for values in (density, sizes, represented))

@@ -61,7 +61,7 @@ def by_code(W: NDArray) -> NDArray:
 
 def regimes(W: Mapping[float, NDArray], names: Mapping[float, str]) -> Figure:
     """Heat maps of tied weights W[p] [hidden, feature] and the name of the code of each density p, in one row."""
-    figure, panels = plt.subplots(1, len(W), figsize=(TEXT_WIDTH, 2.3), sharey=True)
+    figure, panels = plt.subplots(1, len(W), figsize=(TEXT_WIDTH, 2.1), sharey=True)
     for panel, (p, w) in zip(panels, W.items(), strict=True):
         image = heat(panel, by_code(w).T.clip(-1.2, 1.2))
         panel.set_title(f"$p = {p:g}$\n{names[p]}")

@@ -61,50 +61,49 @@ def plane(ax: Axes, W: Tensor | np.ndarray, colours: Sequence, segments: bool = 
         spine.set_visible(False)
 
 
-def perturbations(
+def perturbation(
+    kind: str,
     r: Tensor,
-    branches: dict[str, dict[str, Branch]],
-    crossings: dict[str, list[float]],
+    branches: dict[str, Branch],
+    crossing: float,
     tested: Tensor,
-    runs: dict[str, Tensor],
+    losses: Tensor,
     every: int,
 ) -> Figure:
-    """A row for each kind of perturbation, "density" say: both solutions along r, and their losses with those of runs.
+    """One kind of perturbation, "density" say: both solutions along r, and their losses with those of runs.
 
     branches: over r, by the names of BRANCH_COLOURS. The solutions are shown at every so many of r, turned so that
     feature 0 or its gap points up, in the colours of r, the first on top. A dot in the last panel is where a branch
-    begins. crossings: where the branches cross. runs: losses [start, ratio] at the ratios that were tested.
+    begins. crossing: where the branches cross. losses [start, ratio]: of runs at the ratios that were tested.
     """
-    figure, axes = plt.subplots(
-        len(branches), 3, squeeze=False, figsize=(TEXT_WIDTH, 4.0), width_ratios=[1, 1, 1.6], layout="constrained"
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(TEXT_WIDTH, 2.1), width_ratios=[1, 1, 1.6], layout="constrained"
     )
-    for (left, middle, right), (kind, of_kind) in zip(axes, branches.items(), strict=True):
-        for ax, name, words, up in ((left, "digons", "two digons", 1), (middle, "pentagon", "pentagon", 0)):
-            branch = of_kind[name]
-            for k in reversed([k for k in range(0, len(r), every) if branch.alive[k, 0]]):
-                W = pointing_up(branch.W[k, 0], up)
-                plane(ax, W, [RATIO_COLOURS(RATIOS(r[k].log10().item()))] * W.shape[1], segments=False)
-            ax.set_title(f"{words}, {kind}", fontsize=8)
-        left.annotate("feature 0", (0, -0.1), ha="center", va="top", fontsize=7)
-        middle.annotate("feature 0", (0, 1.22), ha="center", va="bottom", fontsize=7)
-        for name, branch in of_kind.items():
-            alive = branch.alive[:, 0]
-            right.plot(r[alive], branch.loss[alive, 0], color=BRANCH_COLOURS[name], label=name, zorder=3)
-            if not alive[0]:
-                right.plot(r[alive][0], branch.loss[alive, 0][0], "o", color=BRANCH_COLOURS[name], ms=5, zorder=4)
-        x, y = tested.expand_as(runs[kind]).T.flatten(), runs[kind].T.flatten()
-        right.plot(x, y, ".", color="0.55", ms=2.5, zorder=2, label="runs")
-        right.axvline(crossings[kind][0], color="black", lw=0.7, ls=":", label="where they cross")
-        right.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 0.2), ylabel="loss")
-        right.set(title=f"they cross at $r$ = {crossings[kind][0]:.3f}", xlabel=f"relative {kind} $r$ of feature 0")
-        for axis, ticks in ((right.xaxis, (0.1, 1, 10)), (right.yaxis, (0.003, 0.01, 0.03, 0.1))):
-            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-        right.minorticks_off()
-    key = ScalarMappable(RATIOS, RATIO_COLOURS)
-    bar = figure.colorbar(key, ax=axes, location="left", shrink=0.5, aspect=25)
+    for ax, name, words, up in ((left, "digons", "two digons", 1), (middle, "pentagon", "pentagon", 0)):
+        branch = branches[name]
+        for k in reversed([k for k in range(0, len(r), every) if branch.alive[k, 0]]):
+            W = pointing_up(branch.W[k, 0], up)
+            plane(ax, W, [RATIO_COLOURS(RATIOS(r[k].log10().item()))] * W.shape[1], segments=False)
+        ax.set_title(words, fontsize=8)
+    left.annotate("feature 0", (0, -0.1), ha="center", va="top", fontsize=7)
+    middle.annotate("feature 0", (0, 1.22), ha="center", va="bottom", fontsize=7)
+    for name, branch in branches.items():
+        alive = branch.alive[:, 0]
+        right.plot(r[alive], branch.loss[alive, 0], color=BRANCH_COLOURS[name], label=name, zorder=3)
+        if not alive[0]:
+            right.plot(r[alive][0], branch.loss[alive, 0][0], "o", color=BRANCH_COLOURS[name], ms=5, zorder=4)
+    x, y = tested.expand_as(losses).T.flatten(), losses.T.flatten()
+    right.plot(x, y, ".", color="0.55", ms=2.5, zorder=2, label="runs")
+    right.axvline(crossing, color="black", lw=0.7, ls=":")
+    right.set(xscale="log", yscale="log", xlim=(0.09, 11), ylim=(2.5e-3, 0.2), ylabel="loss")
+    right.set(title=f"they cross at $r$ = {crossing:.3f}", xlabel=f"relative {kind} $r$ of feature 0")
+    for axis, ticks in ((right.xaxis, (0.1, 1, 10)), (right.yaxis, (0.003, 0.01, 0.03, 0.1))):
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    right.minorticks_off()
+    right.legend(loc="lower right")
+    bar = figure.colorbar(ScalarMappable(RATIOS, RATIO_COLOURS), ax=[left, middle], location="left", aspect=20)
     bar.set_ticks([-1, 0, 1], labels=["0.1", "1", "10"])
-    bar.set_label("relative density or importance $r$")
-    figure.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside lower right", ncols=4)
+    bar.set_label(f"relative {kind} $r$")
     return figure
 
 
