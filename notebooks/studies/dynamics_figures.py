@@ -52,7 +52,7 @@ def jumps_and_curvature(
     curvature.plot(step[list(records)], lowest, "o-", ms=2, color="C1")
     curvature.axhline(0, color="0.7", lw=0.6)
     curvature.set(ylim=(-0.7, 0.05), **log_time)
-    for ax, label in zip((axes[0, 0], axes[1, 0], curvature), ("$D_i$", "loss", "lowest curvature"), strict=True):
+    for ax, label in zip((axes[0, 0], axes[1, 0], curvature), ("$D_i$", "loss", "curvature"), strict=True):
         ax.set_ylabel(label)
     for ax in axes[1]:
         ax.set_xlabel("step")
