@@ -65,7 +65,7 @@ const address = (() => {
       delete values.b;
     }
     if (x && x.length !== n) delete values.x;
-    if (!Object.keys(values).length) values.preset = 'input';
+    if (!Object.keys(values).length) Object.assign(values, { preset: 'input', ask: 'on' });
     return { ...DEFAULTS, start: [...DEFAULTS.start], ...PRESETS[values.preset], ...values };
   }
   const textOf = value => Array.isArray(value) ? value.map(v => +v.toFixed(4)).join(',')

@@ -28,6 +28,7 @@ const game = (() => {
   function draw() {
     const on = state.game === 'on';
     $('game').hidden = !on;
+    $('loss').hidden = on; // the meter takes its place
     $('beat').setAttribute('aria-pressed', on);
     $('best').disabled = on;
     if (!on) {

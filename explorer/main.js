@@ -97,7 +97,12 @@ const main = (() => {
     redraw.save();
     redraw.schedule('all');
   }
-  const visit = hash => story.meet(address.read(hash));
+  const visit = (hash, left) => story.meet(address.read(hash), left);
+  addEventListener('popstate', event => { // Back and Forward; an address that is followed has no entry yet
+    if (!event.state) return;
+    redraw.arrive(location.hash); // so that hashchange, which follows, finds it known
+    visit(location.hash, event.state);
+  });
   addEventListener('hashchange', event => {
     // the address asked for, which a save that was waiting may have written over
     const asked = new URL(event.newURL).hash;
@@ -138,5 +143,5 @@ window.toymodels = {
   },
 };
 canvas.readTheme();
-main.visit(location.hash || document.documentElement.dataset.state);
+main.visit(location.hash || document.documentElement.dataset.state, history.state);
 redraw.schedule('ready');

@@ -5,7 +5,7 @@ const plane = (() => {
   const LIGHT = ['#4a1c00', '#8a3a00', '#c25200', '#e66101', '#f08a3c', '#f7b27a'];
   const DARK = ['#ffe3c7', '#fdc896', '#f7a45a', '#ee7d22', '#d06010', '#a84e0d'];
   const arrows = canvas.surface('arrows', [6, 6, 6, 6], width => {
-    return story.small ? 220 : story.here.open ? story.fitting(width * 0.94) : clamp(width * 0.86, 250, 350);
+    return story.small ? 200 : story.here.open ? story.fitting(width * 0.94) : clamp(width * 0.86, 250, 350);
   });
   const gram = canvas.surface('gram', [24, 6, 6, 26], width => clamp(width * 0.74, 220, 330));
   const strip = canvas.surface('strip', [48, 16, 38, 12], () => 134);
@@ -395,6 +395,7 @@ const plane = (() => {
     const far = before.reduce((most, value, k) => Math.max(most, Math.abs(value - after[k])), 0), jump = far > 0.3;
     const event = { text: `arrow ${come.join(' and ')} ${jump ? 'arrives in a jump' : 'has grown, little by little'}`, net: jump && here.net };
     here.event = event;
+    story.witness(event.text);
     setTimeout(() => {
       if (here.event === event) here.event = null;
       redraw.schedule('net');

@@ -8,7 +8,7 @@ const reader = (() => {
   const values = new Float32Array(bytes(known.models).buffer), LAST = known.penalties.length - 1;
   const degrees = cosine => Math.acos(clamp(cosine, -1, 1)) * 180 / Math.PI;
 
-  const square = width => story.small ? 220 : clamp(width * 0.8, 250, 350);
+  const square = width => story.small ? 200 : clamp(width * 0.8, 250, 350);
   const arrows = canvas.surface('directions', [4, 4, 4, 4], square);
   const plot = canvas.surface('rebuilt', [4, 4, 4, 4], square);
   const counts = canvas.surface('counts', [24, 16, 40, 40], width => clamp(width * 0.52, 160, 200));

@@ -18,13 +18,21 @@ const redraw = (() => {
     if (asked.has('ready')) document.documentElement.dataset.ready = Math.round(performance.now());
   }
 
-  let wrote = '', saving = 0;
-  function save() { // the address follows a moment later; in a frame without a real address only location.hash works
+  let wrote = '', saving = 0, at = null; // at: the place of the page whose entry in the history is the present one
+  function write(how) { // with what the address does not say of the story; in a frame without a real address only location.hash works
     clearTimeout(saving);
-    saving = setTimeout(() => {
-      wrote = address.write(state);
-      try { history.replaceState(null, '', '#' + wrote); } catch { location.hash = wrote; }
-    }, 250);
+    wrote = address.write(state);
+    try { history[how]({ ...story.here }, '', '#' + wrote); } catch { location.hash = wrote; }
+  }
+  function save() { // another place is an entry of its own, to which Back returns; else the address follows a moment later
+    const { open, step, asking } = story.here, place = [state.view, open, step, asking].join();
+    clearTimeout(saving);
+    if (at !== null && at !== place) write('pushState'); else saving = setTimeout(write, 250, 'replaceState');
+    at = place;
+  }
+  function arrive(hash) { // by Back or a link: the entry is there
+    at = null;
+    wrote = hash.slice(1);
   }
   function change(values, ...parts) {
     Object.assign(state, values); // a step of the story keeps its name, and the address what differs from it
@@ -33,7 +41,7 @@ const redraw = (() => {
   }
   function foreign(hash) { // whether an address was asked for by someone else
     if (hash === '#' + wrote) return false;
-    wrote = hash.slice(1);
+    arrive(hash);
     return true;
   }
   // Work in pieces between frames: next() does a little and answers whether there is more. Returns { stop }.
@@ -90,5 +98,5 @@ const redraw = (() => {
     element.firstChild.className = (value < 0 ? 'below' : '') + (Math.abs(value) > 1 ? ' longer' : '');
   }
   const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
-  return { views, after, schedule, save, change, foreign, inPieces, fill, eased, press, bar, still };
+  return { views, after, schedule, save, change, arrive, foreign, inPieces, fill, eased, press, bar, still };
 })();

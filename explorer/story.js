@@ -17,15 +17,16 @@ const story = (() => {
       answer: '1.03 for feature 1, and 0.13 and 0.14 for its neighbours. Arrows 4 and 5 point away: they receive about '
         + '\u22121.2, and the ReLU makes it 0. Move the sliders. With all on, h falls to nearly 0 and every output is '
         + 'silent.',
+      acts: [['All on', () => $('every').click()]], // on a phone that button lies below the window
     },
     {
       preset: 'dense', name: 'all on', ...DENSITY,
       lead: 'The density p is the chance that a feature is on. Let all five be on all the time: p = 1. Feature 1 counts '
-        + 'most, each further one a little less. The best model is the one with the lowest loss. The loss is the '
-        + 'expected squared error, each feature weighed by how much it counts.',
+        + 'most, each further one a little less. The best model is the one with the lowest loss.',
       question: 'How many arrows does the best model keep?', guesses: ['two', 'three', 'five'], right: 0,
       answer: 'Two, at right angles: one dimension each. A third arrow would disturb them in every example. Three '
-        + 'features are left out; their biases guess the average.',
+        + 'features are left out; their biases guess the average. (The loss is the expected squared error, each feature '
+        + 'weighed by how much it counts.)',
     },
     {
       preset: 'triangle', name: 'p = 0.63', ...DENSITY,
@@ -137,8 +138,9 @@ const story = (() => {
     turn();
   }
   function tell(guess = -1) {
-    Object.assign(here, { asking: false, guess });
+    Object.assign(here, { open: true, asking: false, guess });
     const { preset, start } = current();
+    $('events').replaceChildren();
     main.show(address.read(`preset=${preset}`), plane.glide);
     if (start) start();
     if (preset === 'read') document.querySelector('details').open = true;
@@ -148,13 +150,15 @@ const story = (() => {
     draw();
     scrollTo({ top: 0 });
   }
-  function meet(next) { // an address: a step is opened with its answer, or with its question if that is asked for
+  // An address: a step is opened with its answer, or with its question if that is asked for. left: what was of it, as
+  // the history keeps it.
+  function meet(next, left = {}) {
     const { preset } = next, step = STEPS.findIndex(one => one.preset === preset && preset);
     if (step >= 0 && next.ask) {
       ask(step, false);
       return;
     }
-    Object.assign(here, { open: step >= 0, step: Math.max(0, step), asking: preset === 'input', guess: -1, told: false });
+    Object.assign(here, { open: step >= 0, step: Math.max(0, step), asking: false, guess: -1, told: false }, left);
     main.show(next);
     draw();
   }
@@ -175,10 +179,13 @@ const story = (() => {
     $('reply').className = guess === right ? 'right' : '';
     redraw.fill($('reply'), pieces.map((text, k) => k ? text : [text, 1]));
   }
+  function witness(event) { // while the density plays the card tells what happens, where the answer will stand
+    $('events').append(element('span', { textContent: `${format.tied(`p = ${format.short(state.p, 2)}`)}: ${event}.` }));
+  }
   function draw() {
     const { preset, lead = '', question, guesses = [], list = [], answer, acts = [], ask: asked, tell: told = '', start } = current();
     const parts = [asked, here.asking ? '' : told].join(' ').split(' ');
-    $('story').hidden = !here.open;
+    $('story').hidden = $('steps').hidden = !here.open;
     $('open-story').setAttribute('aria-expanded', here.open);
     document.documentElement.dataset.step = here.open ? preset ?? 'end' : '';
     document.documentElement.dataset.asking = here.open && here.asking ? preset : '';
@@ -198,6 +205,7 @@ const story = (() => {
     $('list').replaceChildren(...list.map(textContent => element('li', { textContent })));
     $('answer').textContent = format.tied(answer);
     $('answer').classList.toggle('waiting', !!start && play.running);
+    $('events').classList.toggle('away', !start || !play.running);
     reply();
     $('finding').hidden = here.open; // the answer says it
     $('place').value = here.step;
@@ -219,10 +227,19 @@ const story = (() => {
   $('next').onclick = () => here.asking ? tell() : here.step < LAST ? ask(here.step + 1) : leave(address.read('view=two&p=0.1'));
   $('back').onclick = () => ask(here.step - 1);
   $('open-story').onclick = () => {
-    const { open, told, guess } = here;
-    if (open) leave(state); else ask(here.step);
-    if (!open && told) tell(guess);
+    if (here.open) leave(state); else if (here.told) tell(here.guess); else ask(here.step);
   };
+  addEventListener('keydown', event => { // Escape pauses what plays, and then closes the story
+    if (event.key !== 'Escape') return;
+    if (play.running) play.stop();
+    else if (here.open) {
+      leave(state);
+      $('open-story').focus({ preventScroll: true });
+    }
+  });
+  new ResizeObserver(() => { // the list of steps, which comes after the picture, stands below the card
+    document.documentElement.style.setProperty('--story', `${$('story').offsetHeight}px`);
+  }).observe($('story'));
   $('place').replaceChildren(...STEPS.map(({ name }, value) => { // on the phone, where the list has no room
     return element('option', { value, textContent: `${value + 1} of ${STEPS.length} \u00b7 ${format.tied(name)}` });
   }));
@@ -236,7 +253,7 @@ const story = (() => {
     return a;
   }));
   return {
-    here, meet, leave, draw,
+    here, meet, leave, draw, witness,
     fitting: width => format.clamp(Math.min(width, innerHeight - 330), 250, 600), // the side of a large picture
     get preset() { return current().preset; },
     get small() { return here.open && !current().large && innerWidth <= 760; },

@@ -742,8 +742,6 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
     assert kept["pairs"]["name"] == "two pairs"
     assert kept["triangle"]["name"] == "a triangle"
     go(page, "preset=input")
-    page.click("#next")
-    settle(page)
     out = np.array(state(page)["out"])
     assert out[0] > 5 * out[1:].max()
     go(page, "preset=pairs")
@@ -772,12 +770,151 @@ def test_a_step_is_met_again_as_it_was_left(page):
     assert state(page)["hash"] == "preset=triangle"
 
 
+def test_back_returns_to_where_the_reader_was(page):
+    texts, seen = "id => document.getElementById(id).innerText", []
+
+    def look():
+        settle(page)
+        parts = (
+            ("told", "place") if page.evaluate("document.documentElement.dataset.asking") == "" else ("asked", "place")
+        )
+        seen.append(
+            (*(page.evaluate(texts, part) for part in parts), place(page), state(page)["view"], state(page)["hash"])
+        )
+
+    look()
+    for act in (
+        "#guesses button",
+        "#next",
+        "#next",
+        "#steps a:nth-child(11)",
+        "#next",
+        "#next",
+        "#tab-one",
+        "#tab-two",
+    ):
+        page.click(act)
+        look()
+    assert "You said: only 1, exactly." in seen[1][0]
+    assert seen[6][2] == "12 of 12"
+    slide(page, "p2", 0.5)
+    page.wait_for_function("location.hash.includes('p=0.316')")
+    there = seen.copy()
+    for expected in reversed(there[:-1]):
+        page.go_back()
+        look()
+        assert seen[-1] == expected
+    page.go_forward()
+    look()
+    assert seen[-1] == there[1], "with the guess"
+    page.reload()
+    page.wait_for_function(READY)
+    look()
+    assert seen[-1] == there[1]
+
+
+def test_escape_pauses_what_plays_and_then_closes_the_story(page):
+    go(page, "preset=sweep&ask=on")
+    page.click("#next")
+    page.wait_for_function("toymodels.state.p < 0.95")
+    page.keyboard.press("Escape")
+    page.wait_for_function("!toymodels.state.moving")
+    assert page.inner_text("#play") == "Play"
+    assert page.locator("#story").is_visible()
+    page.keyboard.press("Escape")
+    settle(page)
+    assert not page.locator("#story").is_visible()
+    assert page.evaluate("document.activeElement.id") == "open-story"
+    assert state(page)["view"] == "two"
+    page.keyboard.press("Escape")
+    settle(page)
+    assert not page.locator("#story").is_visible()
+
+
+def test_the_list_of_steps_comes_after_the_picture_and_stands_below_the_card(page):
+    go(page, "preset=input")
+    order = "(first, then) => !!(first.compareDocumentPosition(then) & Node.DOCUMENT_POSITION_FOLLOWING)"
+    for first, then in (("next", "arrows"), ("arrows", "steps"), ("x1", "steps")):
+        assert page.evaluate(f"([a, b]) => ({order})(...[a, b].map(id => document.getElementById(id)))", [first, then])
+    card, steps = (page.locator(name).bounding_box() for name in ("#story", "#steps"))
+    assert 0 < steps["y"] - (card["y"] + card["height"]) < 30
+    assert steps["x"] + steps["width"] <= page.locator("#arrows").bounding_box()["x"]
+
+
+def test_nothing_moves_under_the_pointer(visit):
+    top = "id => Math.round(document.getElementById(id).getBoundingClientRect().top + scrollY)"
+    for width, height in ((1440, 900), (1360, 800), (1280, 800), (390, 844)):
+        page = visit(viewport={"width": width, "height": height})
+        opened(page, "view=one")
+        tops, lines = set(), set()
+        for p, r in ((0.2, 0.5), (0.9, 0.5), (0.05, 1.0), (0.7, 8), (0.03, 0.2)):
+            go(page, f"view=one&p={p}&r={r}")
+            tops.add(page.evaluate(top, "diagram"))  # while the starts are counted
+            shares(page)
+            settle(page)
+            tops.add(page.evaluate(top, "diagram"))
+            lines.add(len(page.inner_text("#finding")))
+        assert len(lines) > 2
+        assert len(tops) == 1, (width, "the phase diagram")
+        opened(page, "view=two&p=0.1")
+        before = [page.evaluate(top, name) for name in ("descend", "p2", "dots")]
+        page.click("#beat")
+        settle(page)
+        assert "from within 10" in page.inner_text("#game")
+        page.focus("#arrows")
+        for key in "1212121":  # until the hint comes, the longest text
+            page.keyboard.press(key)
+        settle(page)
+        assert "its neighbours are" in page.inner_text("#score")
+        assert [page.evaluate(top, name) for name in ("descend", "p2", "dots")] == before, (width, "match it")
+
+
+def test_on_a_phone_the_picture_stays_as_the_card_turns_and_buttons_stand_above_the_pager(visit):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    high = "id => document.getElementById(id).getBoundingClientRect().bottom"
+    for name in explorer.PRESETS:
+        plot = {"superposition": "diagram", "trap": "landscape", "read": "directions"}.get(name, "arrows")
+        opened(page, f"preset={name}&ask=on")
+        before = page.locator(f"#{plot}").bounding_box()
+        opened(page, f"preset={name}")
+        settle(page)
+        assert page.locator(f"#{plot}").bounding_box() == before, name
+        pager = page.evaluate("document.getElementById('pager').getBoundingClientRect().top")
+        if name == "beat":
+            assert page.evaluate(high, "beat") <= pager
+        if name == "input":
+            button = page.locator("#acts button")
+            assert button.bounding_box()["y"] < pager - 44
+            button.tap()
+            settle(page)
+            assert state(page)["x"] == [1] * 5
+
+
+def test_while_the_density_plays_the_card_keeps_the_question_and_tells_what_happens(page):
+    go(page, "preset=sweep&ask=on")
+    question = page.inner_text("#question")
+    page.click("#next")
+    page.wait_for_function("toymodels.state.p < 0.9")
+    assert page.inner_text("#told .question") == question
+    assert page.inner_text("#answer") == ""
+    high = page.locator("#story").bounding_box()["height"]
+    page.wait_for_function("!toymodels.state.moving", timeout=60_000)
+    told = page.evaluate("[...document.querySelectorAll('#events span')].map(line => line.textContent)")
+    for line, (event, low, top) in zip(
+        told,
+        (("3 has grown", 0.5, 0.9), ("4 arrives in a jump", 0.3, 0.63), ("5 arrives in a jump", 0.1, 0.2)),
+        strict=True,
+    ):
+        assert f"arrow {event}" in line
+        assert low < float(re.search(r"\d\.\d+", line)[0]) < top
+    assert not page.locator("#events").is_visible(), "the answer stands in their place"
+    assert page.inner_text("#answer").startswith("Both.")
+    assert page.locator("#story").bounding_box()["height"] == high
+
+
 def answer(page, preset):
     """The answer of a step that is opened by its address."""
     go(page, f"preset={preset}")
-    if page.inner_text("#next") == "Answer":
-        page.click("#next")
-    settle(page)
     return page.inner_text("#answer")
 
 
