@@ -16,40 +16,45 @@ from studies.report import by_key, use_style
 from toymodels.plots.base import TEXT_WIDTH, density_axis
 
 ROOT = Path(__file__).resolve().parents[1]
-# finding: {section and change: (the original's densities around it, key of the optimum, keys of training)}
+LBFGS, ADAM = "^", "v"  # markers of training
+# finding: {section and change: (the original's densities around it, key of the optimum, training by its key)}
 BLOCKS = {
     "the best solution changes elsewhere": {
         "§9  a pentagon breaks (relative density)": (
             (0.4, 0.4),
             "perturbed.crossing",
-            ("perturbed.half", "perturbed.half_adam"),
+            {"perturbed.half": LBFGS, "perturbed.half_adam": ADAM},
         ),
         "§9  all of three pairs of partners merge": (
             (0.2, 0.25),
             "collapse.three",
-            ("collapse.three_half", "collapse.three_half_adam"),
+            {"collapse.three_half": LBFGS, "collapse.three_half_adam": ADAM},
         ),
         "§9  one of three pairs of partners merges": (
             (0.05, 0.05),
             "collapse.one",
-            ("collapse.one_half", "collapse.one_half_adam"),
+            {"collapse.one_half": LBFGS, "collapse.one_half_adam": ADAM},
         ),
-        "§12  ten pairs of neurons begin": ((0.04, 0.05), "hidden.edge_pairs", ()),
+        "§12  ten pairs of neurons begin": ((0.04, 0.05), "hidden.edge_pairs", {}),
     },
     "there, within a tenth": {
         "§9  two of three pairs of partners merge": (
             (0.15, 0.15),
             "collapse.two",
-            ("collapse.two_half", "collapse.two_half_adam"),
+            {"collapse.two_half": LBFGS, "collapse.two_half_adam": ADAM},
         ),
-        "§12  features begin to share neurons": ((0.5, 0.5), "hidden.edge_dedicated", ()),
-        "§12  three features in two neurons end": ((0.15, 0.2), "hidden.edge_three_in_two", ()),
-        "§12  five features in three neurons end": ((0.12, 0.15), "hidden.edge_five_in_three", ()),
+        "§12  features begin to share neurons": ((0.5, 0.5), "hidden.edge_dedicated", {}),
+        "§12  three features in two neurons end": ((0.15, 0.2), "hidden.edge_three_in_two", {}),
+        "§12  five features in three neurons end": ((0.12, 0.15), "hidden.edge_five_in_three", {}),
     },
     "undecided: only shapes that we tried": {
-        "§8  tetrahedra give way to triangles": ((0.66, 0.66), "staircase.tetrahedron_triangle", ()),
-        "§8  triangles give way to opposite pairs": ((0.52, 0.52), "staircase.triangle_digon", ()),
-        "§8  opposite pairs give way to larger groups": ((0.27, 0.27), "staircase.digon_ends", ("uniform.half_to",)),
+        "§8  tetrahedra give way to triangles": ((0.66, 0.66), "staircase.tetrahedron_triangle", {}),
+        "§8  triangles give way to opposite pairs": ((0.52, 0.52), "staircase.triangle_digon", {}),
+        "§8  opposite pairs give way to larger groups": (
+            (0.27, 0.27),
+            "staircase.digon_ends",
+            {"uniform.half_to": ADAM},
+        ),
     },
 }
 NEAR = 0.9  # a factor of the original's place within which a change counts as at that place
@@ -88,14 +93,13 @@ def main() -> None:
             ax.plot(between, [row - 0.12] * 2, "x-", color="#d01c8b", ms=4.5, lw=2, label="original")
             face = "white" if block.startswith("undecided") else "#2c6fbb"
             ax.plot(values[optimum], row - 0.12, "D", color="#2c6fbb", mfc=face, ms=4, zorder=3, label="best solution")
-            for key in training:
-                shape = "v" if key.endswith("adam") or key.startswith("uniform") else "^"
+            for key, shape in training.items():
                 ax.plot(values[key], row + 0.28, shape, color="black", ms=3.5, zorder=4)
             seen = "–".join(f"{place:g}" for place in dict.fromkeys(between))
             words = f"{seen} → {values[optimum]:.2g}"
             ax.text(1.02, row, words, transform=ax.get_yaxis_transform(), va="center", size=7)
     ax.text(1.02, -0.2, "original → best", transform=ax.get_yaxis_transform(), va="bottom", color="0.4", size=7)
-    ax.plot([], [], "^", color="black", ms=3.5, label="our training: up L-BFGS, down Adam")
+    ax.plot([], [], LBFGS, color="black", ms=3.5, label="our training: up L-BFGS, down Adam")
     ax.set(yticks=[], ylim=(-0.8, row + 0.7))
     ax.invert_yaxis()
     ax.spines["left"].set_visible(False)

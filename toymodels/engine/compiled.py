@@ -82,7 +82,7 @@ def _compiler(**options: object) -> Callable:
 fast = _compiler(inline="never", _nrt=False)
 inner = _compiler(inline="never", _nrt=False, no_cpython_wrapper=True, cache=False)
 # part: becomes part of its caller before that is compiled, where an inner function is compiled on its own, again in its
-# caller, and in the caller's caller. For what is called in one place.
+# caller, and in the caller's caller. For what is called in one place, or is a line or two.
 part = numba.njit(inline="always")
 allocating = _compiler(inline="never")
 

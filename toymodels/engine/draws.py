@@ -1,9 +1,8 @@
 """Random numbers inside compiled loops, and sparse batches filled by them; `streams` says what a stream is."""
 
 import numpy as np
-from numba import njit
 
-from toymodels.engine.compiled import ZERO, fast
+from toymodels.engine.compiled import ZERO, fast, part
 
 GAMMA, MIX1, MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 STEP = np.uint64(GAMMA)  # from z of one number of a stream to z of the next
@@ -11,13 +10,13 @@ _MIX1, _MIX2 = np.uint64(MIX1), np.uint64(MIX2)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
-@njit(inline="always")
+@part
 def unit(seed, t):
     """Number t of the stream as a float64 in [0, 1): `uniform` for compiled loops. Both arguments np.uint64."""
     return mixed(seed + t * STEP)
 
 
-@njit(inline="always")
+@part
 def mixed(z):
     """The number that belongs to z = seed + t STEP, for loops that step z themselves."""
     z = (z ^ (z >> _S30)) * _MIX1
