@@ -272,14 +272,16 @@ class AutoencoderLoss:
         turn = torch.arange(n) % tasks
         kind = model.n_hidden, KINDS[model.gate], model.k or 0, self._penalty[turn].numpy(), float(self.bandwidth)
         names = tuple(name for name, _ in model.named_parameters())
+        dtype = torch.float64
         if self.batch is None:
             rows = self._tasks[turn].numpy(), self._h, self._weight
             loop, settings, examples = engine.losses, (*rows, *kind, self.bandwidth > 0.0), self._weight[0].size
         else:
-            loop, settings, examples = *self._next_batch(turn, kind), self.batch
-        return Kernel(loop, settings, torch.float64, 4.0 * examples * (inputs + 1) * (model.n_hidden + 1), names=names)
+            dtype = torch.float32 if model.E.dtype == torch.float32 else dtype
+            loop, settings, examples = *self._next_batch(turn, kind, dtype), self.batch
+        return Kernel(loop, settings, dtype, 4.0 * examples * (inputs + 1) * (model.n_hidden + 1), names=names)
 
-    def _next_batch(self, turn: Int64[Tensor, " instance"], kind: tuple) -> tuple[Callable, tuple]:
+    def _next_batch(self, turn: Int64[Tensor, " instance"], kind: tuple, dtype: torch.dtype) -> tuple[Callable, tuple]:
         """The loop on the next batch and its settings: one that draws it, where there is one, or on rows drawn here."""
         if self._seeds is None or len(self._seeds) != len(turn):
             self._many = self.activations.select(self._tasks[turn])
@@ -289,11 +291,11 @@ class AutoencoderLoss:
         sparse = type(features) is SparseFeatures and features.draws_by_stream and self.batch % engine.ROWS == 0
         if sparse and type(model).hidden is ToyModel.hidden and model.unaltered:
             seeds, density = self._seeds.numpy().view(np.uint64), features.density.float().contiguous().numpy()
-            drawn = seeds, start, self.batch, density, features.signed, self._many.W.numpy()
+            drawn = seeds, start, self.batch, density, features.signed, self._many.W.to(dtype).numpy()
             return engine.fresh_losses, (*drawn, *kind)
         h = self._many.sample(self.batch, self._seeds, start)
-        weight = torch.full(h.shape[:2], 1.0 / self.batch, dtype=torch.float64)
-        return engine.losses, (np.arange(len(h)), *_blocks(h, weight), *kind, False)
+        weight = torch.full(h.shape[:2], 1.0 / self.batch, dtype=dtype)
+        return engine.losses, (np.arange(len(h)), *_blocks(h.to(dtype), weight), *kind, False)
 
 
 def _blocks(

@@ -2,8 +2,8 @@
 
 pre = E (h - d) + e, z = pre where pre exceeds a threshold, ĥ = D z + d. ReLU, TopK, BatchTopK and JumpReLU differ in
 the threshold alone: 0, the next largest pre-activation of the row, one number for all rows, a parameter of the latent.
-Rows h are handled ROWS at a time, and sums over rows kept in LANES. Arithmetic is strict and in float64: an instance
-has the same bits whoever is stacked beside it.
+Rows h are handled ROWS at a time, and sums over rows kept in LANES. Arithmetic is strict and in the type of the
+parameters: an instance has the same bits whoever is stacked beside it.
 """
 
 import math
@@ -19,17 +19,9 @@ HALVINGS = 48  # of the interval that holds the threshold of BatchTopK: its ends
 
 
 @inner
-def _sum(lanes, a, i):
-    """The sum of the lanes of entry [a, i]."""
-    total = 0.0
-    for lane in range(LANES):
-        total += lanes[a, i, lane]
-    return total
-
-
-@inner
 def _next_largest(pre, k, cut, below):
     """cut [row]: the (k + 1)-th largest pre-activation of each row, or 0 if that is negative. below [_, row]: space."""
+    none = pre.dtype.type(0.0)
     for r in range(ZERO, END):
         cut[r] = pre[ZERO, r]
     for i in range(ONE, np.uint64(pre.shape[0])):
@@ -37,11 +29,11 @@ def _next_largest(pre, k, cut, below):
             cut[r] = max(cut[r], pre[i, r])
     for _ in range(k):
         for r in range(ZERO, END):
-            below[ZERO, r] = 0.0
+            below[ZERO, r] = none
         for i in range(ZERO, np.uint64(pre.shape[0])):
             for r in range(ZERO, END):
                 value = pre[i, r]
-                below[ZERO, r] = max(below[ZERO, r], value if value < cut[r] else 0.0)
+                below[ZERO, r] = max(below[ZERO, r], value if value < cut[r] else none)
         for r in range(ZERO, END):
             cut[r] = below[ZERO, r]
 
@@ -52,22 +44,21 @@ def _switch(pre, threshold, cut, z, gate):
     for k in range(ZERO, np.uint64(pre.shape[0])):
         least = threshold[k]
         for r in range(ZERO, END):
-            value = pre[k, r]
-            on = 1.0 if value > max(least, cut[r]) else 0.0
-            gate[k, r] = on
-            z[k, r] = on * value
+            gate[k, r] = pre[k, r] > max(least, cut[r])
+            z[k, r] = gate[k, r] * pre[k, r]
 
 
 @inner
 def _ramp(pre, threshold, width, z, gate, slope, smooth):
     """slope: 1/width within width/2 of the threshold. smooth: the gate rises from 0 to 1 there, instead of a jump."""
+    none, half, one = pre.dtype.type(0.0), pre.dtype.type(0.5), pre.dtype.type(1.0)
     for k in range(ZERO, np.uint64(pre.shape[0])):
         least = threshold[k]
         for r in range(ZERO, END):
             u = (pre[k, r] - least) / width
-            slope[k, r] = 1.0 / width if abs(u) < 0.5 else 0.0
+            slope[k, r] = one / width if abs(u) < half else none
             if smooth:
-                gate[k, r] = min(max(u + 0.5, 0.0), 1.0)
+                gate[k, r] = min(max(u + half, none), one)
                 z[k, r] = gate[k, r] * pre[k, r]
 
 
@@ -75,24 +66,13 @@ def _ramp(pre, threshold, width, z, gate, slope, smooth):
 def _errors(out, h, weight, squares):
     """out = ĥ becomes the derivative of the weighted squared errors, which are added to the lanes."""
     for a in range(ZERO, np.uint64(h.shape[0])):
-        for r in range(ZERO, END):
-            miss = out[a, r] - h[a, r]
-            share = weight[r] * miss
-            out[a, r] = 2.0 * share
-            share *= miss
-            squares[a, ZERO, r % LANES] += share
-
-
-@inner
-def _add_weighted(values, weight, sums):
-    """Adds weight times values [entry, row] to the lanes of sums [entry, 1, lane]."""
-    for a in range(ZERO, np.uint64(values.shape[0])):
-        for lane in range(ZERO, LANES):
-            s, t = lane + LANES, lane + LANES + LANES
-            u = t + LANES
-            sums[a, ZERO, lane] += (weight[lane] * values[a, lane] + weight[s] * values[a, s]) + (
-                weight[t] * values[a, t] + weight[u] * values[a, u]
-            )
+        for first in range(ZERO, END, LANES):
+            for lane in range(ZERO, LANES):
+                r = first + lane
+                miss = out[a, r] - h[a, r]
+                share = weight[r] * miss
+                out[a, r] = share + share
+                squares[a, ZERO, lane] += share * miss
 
 
 @inner
@@ -111,13 +91,16 @@ def _back_through_ramp(d_z, pre, gate, slope, weight, threshold, toll, smooth, s
     smooth: the exact derivative of the ramp. Else the straight-through estimate of Rajamanoharan et al. (2024),
     equations 11 and 12, for thresholds only.
     """
+    none = pre.dtype.type(0.0)
     for k in range(ZERO, np.uint64(d_z.shape[0])):
         least = threshold[k]
-        for r in range(ZERO, END):
-            value = pre[k, r] if smooth else least
-            edge = (d_z[k, r] * value + toll * weight[r]) * slope[k, r]
-            sums[k, ZERO, r % LANES] -= edge
-            d_z[k, r] = d_z[k, r] * gate[k, r] + (edge if smooth else 0.0)
+        for first in range(ZERO, END, LANES):
+            for lane in range(ZERO, LANES):
+                r = first + lane
+                value = pre[k, r] if smooth else least
+                edge = (d_z[k, r] * value + toll * weight[r]) * slope[k, r]
+                sums[k, ZERO, lane] -= edge
+                d_z[k, r] = d_z[k, r] * gate[k, r] + (edge if smooth else none)
 
 
 @allocating
@@ -130,21 +113,22 @@ def _unpack(theta, m, K):
 
 
 @allocating
-def _space(m, K):
-    """Working space: pre, z, gate, slope, out, d_z, cut; lanes by E, D, d, pre, z, gate, threshold, squares."""
-    rows = np.zeros((K, ROWS)), np.zeros((K, ROWS)), np.zeros((K, ROWS)), np.zeros((K, ROWS))
-    others = np.zeros((m, ROWS)), np.zeros((K, ROWS)), np.zeros(ROWS)
-    matrices = np.zeros((K, m, 16)), np.zeros((m, K, 16))
-    of_inputs = np.zeros((m, 1, 16)), np.zeros((m, 1, 16))
-    of_latents = np.zeros((K, 1, 16)), np.zeros((K, 1, 16)), np.zeros((K, 1, 16)), np.zeros((K, 1, 16))
-    return rows, others, matrices, of_inputs, of_latents
+def _values(count, kind):
+    """Space for one block of rows."""
+    return np.empty((count, ROWS), kind)
+
+
+@allocating
+def _sums(outputs, inputs, kind):
+    """Lanes of sums over rows, at 0."""
+    return np.zeros((outputs, inputs, 16), kind)
 
 
 @allocating
 def _common_threshold(h, weight, E, shift, per_row):
     """Threshold above which latents are on per_row times in the mean row, or 0 if fewer are positive (BatchTopK)."""
     K = len(shift)
-    values = np.empty((len(h), K, ROWS))
+    values = np.empty((len(h), K, ROWS), E.dtype)
     for block in range(len(h)):
         multiply(E, h[block], shift, values[block])
     low, high, lanes = 0.0, 0.0, np.empty(16)
@@ -187,10 +171,10 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
     weight [block, ROWS]. activation: RELU, TOPK, BATCHTOPK or JUMPRELU. k: active latents of a row. penalty: price of
     z_k ‖D_k‖ (RELU) or of an active latent (JUMPRELU). width, smooth: see _ramp, for JUMPRELU.
     """
-    m = h.shape[1]
+    m, kind = h.shape[1], theta.dtype
     E, D, e, d, rest = _unpack(theta, m, K)
-    DT, shift, norm, price = np.empty((K, m)), np.empty(K), np.empty(K), np.zeros(K)
-    threshold, nothing, ones = np.zeros(K), np.zeros(K), np.ones(ROWS)
+    DT, shift, norm, price = np.empty((K, m), kind), np.empty(K, kind), np.empty(K, kind), np.zeros(K, kind)
+    threshold, nothing, ones = np.zeros(K, kind), np.zeros(K, kind), np.ones((1, ROWS), kind)
     for i in range(K):
         below, square = 0.0, 0.0
         for a in range(m):
@@ -203,24 +187,24 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
         if activation == JUMPRELU:
             threshold[i] = math.exp(rest[i])
     if activation == BATCHTOPK:
-        common = _common_threshold(h, weight, E, shift, float(k))
-        for i in range(K):
-            threshold[i] = common
-    toll = penalty if activation == JUMPRELU else 0.0
-    rows, others, matrices, of_inputs, of_latents = _space(m, K)
-    (pre, z, gate, slope), (out, d_z, cut), (by_E, by_D) = rows, others, matrices
-    (by_out, squares), (by_pre, by_z, by_gate, by_threshold) = of_inputs, of_latents
+        threshold[:] = _common_threshold(h, weight, E, shift, float(k))
+    toll, width = kind.type(penalty if activation == JUMPRELU else 0.0), kind.type(width)
+    pre, z, gate, slope = _values(K, kind), _values(K, kind), _values(K, kind), _values(K, kind)
+    d_z, out, cut = _values(K, kind), _values(m, kind), np.zeros(ROWS, kind)
+    by_E, by_D, by_out, squares = _sums(K, m, kind), _sums(m, K, kind), _sums(m, 1, kind), _sums(m, 1, kind)
+    by_pre, by_z, by_gate, by_threshold = _sums(K, 1, kind), _sums(K, 1, kind), _sums(K, 1, kind), _sums(K, 1, kind)
     for block in range(len(h)):
+        mass = weight[block : block + 1]
         multiply(E, h[block], shift, pre)
         if activation == TOPK:
             _next_largest(pre, k, cut, slope)
         _switch(pre, threshold, cut, z, gate)
         if activation == JUMPRELU:
             _ramp(pre, threshold, width, z, gate, slope, smooth)
-            _add_weighted(gate, weight[block], by_gate)
+            add_products(gate, mass, by_gate)
         multiply(D, z, d, out)
         _errors(out, h[block], weight[block], squares)
-        _add_weighted(z, weight[block], by_z)
+        add_products(z, mass, by_z)
         multiply(DT, out, nothing, d_z)
         if activation == JUMPRELU:
             _back_through_ramp(d_z, pre, gate, slope, weight[block], threshold, toll, smooth, by_threshold)
@@ -228,25 +212,25 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
             _back(d_z, gate, weight[block], price)
         add_products(out, z, by_D)
         add_products(d_z, h[block], by_E)
-        _add_weighted(out, ones, by_out)
-        _add_weighted(d_z, ones, by_pre)
+        add_products(out, ones, by_out)
+        add_products(d_z, ones, by_pre)
     loss, size = 0.0, m * K
     for i in range(K):
-        d_pre, total_z = _sum(by_pre, i, 0), _sum(by_z, i, 0)
-        loss += price[i] * total_z + toll * _sum(by_gate, i, 0)
+        d_pre, total_z = by_pre[i].sum(), by_z[i].sum()
+        loss += price[i] * total_z + toll * by_gate[i].sum()
         paid = penalty * total_z / norm[i] if activation == RELU and norm[i] > 0.0 else 0.0
         gradient[2 * size + i] = d_pre
         for a in range(m):
-            gradient[i * m + a] = _sum(by_E, i, a) - d_pre * d[a]
-            gradient[size + a * K + i] = _sum(by_D, a, i) + paid * D[a, i]
+            gradient[i * m + a] = by_E[i, a].sum() - d_pre * d[a]
+            gradient[size + a * K + i] = by_D[a, i].sum() + paid * D[a, i]
         if activation == JUMPRELU:
-            gradient[2 * size + K + m + i] = _sum(by_threshold, i, 0) * threshold[i]
+            gradient[2 * size + K + m + i] = by_threshold[i].sum() * threshold[i]
     for a in range(m):
-        loss += _sum(squares, a, 0)
+        loss += squares[a].sum()
         through = 0.0
         for i in range(K):
             through += E[i, a] * gradient[2 * size + i]
-        gradient[2 * size + K + a] = _sum(by_out, a, 0) - through
+        gradient[2 * size + K + a] = by_out[a].sum() - through
     return loss
 
 
@@ -271,9 +255,9 @@ def fresh_losses(
 
     seeds [instance] uint64; density [instance, feature] float32, W [instance, input, feature]; penalty [instance].
     """
-    m, n = W.shape[1], W.shape[2]
-    h, weight = np.empty((batch // ROWS, m, ROWS)), np.full((batch // ROWS, ROWS), 1.0 / batch)
-    x, nothing = np.empty((n, ROWS)), np.zeros(m)
+    m, n, kind = W.shape[1], W.shape[2], theta.dtype
+    h, weight = np.empty((batch // ROWS, m, ROWS), kind), np.full((batch // ROWS, ROWS), kind.type(1.0 / batch))
+    x, nothing = np.empty((n, ROWS), kind), np.zeros(m, kind)
     for i in range(len(some)):
         at = some[i]
         for block in range(len(h)):
