@@ -1,6 +1,7 @@
-"""Draw figures/thresholds: where the original sees a change, where the best solution changes, and where training does.
+"""Draw figures/thresholds: where the original sees a change, where the optimum changes, and where training does.
 
-python scripts/draw_thresholds.py, after the notebooks: the numbers are those that they recorded.
+python scripts/draw_thresholds.py, after the notebooks: the numbers are those that they recorded. Only changes for which
+we know a lowest loss are drawn; those of Section "Uniform superposition" stand in the table of thresholds.
 """
 
 import json
@@ -9,7 +10,8 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
 from studies.report import by_key, use_style
@@ -17,52 +19,51 @@ from toymodels.plots.base import TEXT_WIDTH, density_axis
 
 ROOT = Path(__file__).resolve().parents[1]
 LBFGS, ADAM = "^", "v"  # markers of training
-# finding: {section and change: (the original's densities around it, key of the optimum, training by its key)}
-BLOCKS = {
-    "the best solution changes elsewhere": {
-        "§9  a pentagon breaks (relative density)": (
-            (0.4, 0.4),
-            "perturbed.crossing",
-            {"perturbed.half": LBFGS, "perturbed.half_adam": ADAM},
-        ),
-        "§9  all of three pairs of partners merge": (
-            (0.2, 0.25),
-            "collapse.three",
-            {"collapse.three_half": LBFGS, "collapse.three_half_adam": ADAM},
-        ),
-        "§9  one of three pairs of partners merges": (
-            (0.05, 0.05),
-            "collapse.one",
-            {"collapse.one_half": LBFGS, "collapse.one_half_adam": ADAM},
-        ),
-        "§12  ten pairs of neurons begin": ((0.04, 0.05), "hidden.edge_pairs", {}),
-    },
-    "there, within a tenth": {
-        "§9  two of three pairs of partners merge": (
-            (0.15, 0.15),
-            "collapse.two",
-            {"collapse.two_half": LBFGS, "collapse.two_half_adam": ADAM},
-        ),
-        "§12  features begin to share neurons": ((0.5, 0.5), "hidden.edge_dedicated", {}),
-        "§12  three features in two neurons end": ((0.15, 0.2), "hidden.edge_three_in_two", {}),
-        "§12  five features in three neurons end": ((0.12, 0.15), "hidden.edge_five_in_three", {}),
-    },
-    "undecided: only shapes that we tried": {
-        "§8  tetrahedra give way to triangles": ((0.66, 0.66), "staircase.tetrahedron_triangle", {}),
-        "§8  triangles give way to opposite pairs": ((0.52, 0.52), "staircase.triangle_digon", {}),
-        "§8  opposite pairs give way to larger groups": (
-            (0.27, 0.27),
-            "staircase.digon_ends",
-            {"uniform.half_to": ADAM},
-        ),
-    },
+# change: (the original's densities around it, key of the optimum, training by its key)
+Change = tuple[tuple[float, float], str, dict[str, str]]
+PENTAGON: dict[str, Change] = {  # in relative density, on an axis of its own
+    "a pentagon breaks into two pairs": (
+        (0.4, 0.4),
+        "perturbed.crossing",
+        {"perturbed.half": LBFGS, "perturbed.half_adam": ADAM},
+    ),
 }
-NEAR = 0.9  # a factor of the original's place within which a change counts as at that place
+ELSEWHERE: dict[str, Change] = {
+    "three pairs of partners: the first merges": (
+        (0.05, 0.05),
+        "collapse.one",
+        {"collapse.one_half": LBFGS, "collapse.one_half_adam": ADAM},
+    ),
+    "three pairs of partners: the last merges": (
+        (0.2, 0.25),
+        "collapse.three",
+        {"collapse.three_half": LBFGS, "collapse.three_half_adam": ADAM},
+    ),
+    "each feature begins to use two neurons": ((0.04, 0.05), "hidden.edge_pairs", {}),
+}
+WITHIN: dict[str, Change] = {
+    "three pairs of partners: the second merges": (
+        (0.15, 0.15),
+        "collapse.two",
+        {"collapse.two_half": LBFGS, "collapse.two_half_adam": ADAM},
+    ),
+    "features begin to share neurons": ((0.5, 0.5), "hidden.edge_dedicated", {}),
+    "three features in two neurons: the end": ((0.15, 0.2), "hidden.edge_three_in_two", {}),
+    "five features in three neurons: the end": ((0.12, 0.15), "hidden.edge_five_in_three", {}),
+}
+BLOCKS = {"elsewhere": PENTAGON | ELSEWHERE, "within a tenth": WITHIN}
+COLUMNS = 1.03, 1.23, 1.42  # of the numbers at the right, in widths of the axes
+NEAR = 0.9  # a factor of the original's place within which a change counts as at that place; our choice
+
+
+def factor(place: float, between: tuple[float, float]) -> float:
+    """place over the nearest density of the original; 1 inside."""
+    return place / min(max(place, between[0]), between[1])
 
 
 def away(place: float, between: tuple[float, float]) -> float:
-    """|log| of the factor from place to the nearest density of the original; 0 inside."""
-    return abs(math.log(place / min(max(place, between[0]), between[1])))
+    """|log| of that factor."""
+    return abs(math.log(factor(place, between)))
 
 
 def recorded() -> dict[str, float]:
@@ -73,41 +74,70 @@ def recorded() -> dict[str, float]:
     }
 
 
+def draw_row(ax: Axes, row: float, change: Change, values: dict[str, float]) -> None:
+    """One change: the original above, the optimum on it, training below, and the numbers at the right."""
+    between, optimum, training = change
+    place = values[optimum]
+    ax.plot([min(*between, place), max(*between, place)], [row - 0.1] * 2, color="0.8", lw=0.8, zorder=1)
+    near = NEAR * between[0], between[1] / NEAR
+    ax.fill_between(near, row - 0.4, row + 0.4, color="#f7dcec", lw=0, zorder=0)
+    ax.plot(between, [row - 0.1] * 2, "x-", color="#d01c8b", ms=4.5, lw=2)
+    ax.plot(place, row - 0.1, "D", color="#2c6fbb", ms=4, zorder=3)
+    for key, shape in training.items():
+        face = "black" if shape == LBFGS else "white"
+        ax.plot(values[key], row + 0.24, shape, color="black", mfc=face, ms=4, mew=0.7)
+    seen = "–".join(f"{density:g}" for density in dict.fromkeys(between))
+    times = factor(place, between)
+    words = seen, f"{place:.2g}", "inside" if times == 1 else f"× {times:.2f}"
+    for x, word in zip(COLUMNS, words, strict=True):
+        ax.text(x, row, word, transform=ax.get_yaxis_transform(), va="center", size=7)
+
+
 def main() -> None:
     use_style()
     values = recorded()
-    size, widths = (TEXT_WIDTH, 3.1), {"width_ratios": [1.0, 1.5]}
-    figure, (names, ax) = plt.subplots(1, 2, figsize=size, sharey=True, gridspec_kw=widths)
-    names.axis("off")
-    row = -1
-    for block, changes in BLOCKS.items():
-        row += 1
-        names.text(0, row, block, va="center", weight="bold", size=7)
-        for change, (between, optimum, training) in changes.items():
+    figure = plt.figure(figsize=(TEXT_WIDTH, 3.0))
+    grid = figure.add_gridspec(2, 2, width_ratios=[1.0, 1.12], height_ratios=[1.9, 9.1])
+    panels: list[dict[str, dict[str, Change]]] = [
+        {"The optimum changes elsewhere": PENTAGON},
+        {"The optimum changes elsewhere": ELSEWHERE, "It changes there, within a tenth": WITHIN},
+    ]
+    for k, blocks in enumerate(panels):
+        names, ax = figure.add_subplot(grid[k, 0]), figure.add_subplot(grid[k, 1])
+        names.axis("off")
+        row = -1
+        for block, changes in blocks.items():
             row += 1
-            names.text(0.04, row, change, va="center", size=7)
-            ends = np.array([*between, values[optimum]])
-            ax.plot([ends.min(), ends.max()], [row, row], color="0.85", lw=0.8, zorder=1)
-            near = NEAR * between[0], between[1] / NEAR
-            ax.fill_between(near, row - 0.4, row + 0.4, color="#f7dcec", lw=0, zorder=0)
-            ax.plot(between, [row - 0.12] * 2, "x-", color="#d01c8b", ms=4.5, lw=2, label="original")
-            face = "white" if block.startswith("undecided") else "#2c6fbb"
-            ax.plot(values[optimum], row - 0.12, "D", color="#2c6fbb", mfc=face, ms=4, zorder=3, label="best solution")
-            for key, shape in training.items():
-                ax.plot(values[key], row + 0.28, shape, color="black", ms=3.5, zorder=4)
-            seen = "–".join(f"{place:g}" for place in dict.fromkeys(between))
-            words = f"{seen} → {values[optimum]:.2g}"
-            ax.text(1.02, row, words, transform=ax.get_yaxis_transform(), va="center", size=7)
-    ax.text(1.02, -0.2, "original → best", transform=ax.get_yaxis_transform(), va="bottom", color="0.4", size=7)
-    ax.plot([], [], LBFGS, color="black", ms=3.5, label="our training: up L-BFGS, down Adam")
-    ax.set(yticks=[], ylim=(-0.8, row + 0.7))
-    ax.invert_yaxis()
-    ax.spines["left"].set_visible(False)
-    density_axis(ax, 1.0, 0.025)
-    ax.set_xlabel("density $p$ (of the pentagon: relative density)")
-    ax.set_xticks([1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03])
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend([*handles[:2], handles[-1]], [*labels[:2], labels[-1]], loc="outside upper right", ncols=3)
+            names.text(0, row, block, va="center", weight="bold", size=7)
+            if row == 0 and k == 0:
+                for x, head in zip(COLUMNS, ("original", "optimum", "factor"), strict=True):
+                    ax.text(x, row, head, transform=ax.get_yaxis_transform(), va="center", color="0.4", size=7)
+            for words, change in changes.items():
+                row += 1
+                names.text(0.04, row, words, va="center", size=7)
+                draw_row(ax, row, change, values)
+        for each in (names, ax):
+            each.set_ylim(row + 0.6, -0.6)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        if k:
+            density_axis(ax, 0.7, 0.025)
+            ax.set_xlabel("density $p$ of the features", size=7, labelpad=1)
+            ax.set_xticks([0.5, 0.3, 0.2, 0.1, 0.05, 0.03])
+        else:
+            ax.set(xscale="log", xlim=(0.7, 0.14))
+            ax.set_xlabel("density of one feature, over that of the other four", size=7, labelpad=1)
+            ax.set_xticks([0.6, 0.4, 0.3, 0.2], ["0.6", "0.4", "0.3", "0.2"])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.tick_params(axis="x", labelsize=7, pad=1.5)
+    key = [
+        plt.Line2D([], [], color="#d01c8b", marker="x", ms=4.5, lw=2, label="seen by the original"),
+        plt.Line2D([], [], color="#2c6fbb", marker="D", ms=4, lw=0, label="optimum"),
+        plt.Line2D([], [], color="black", marker=LBFGS, ms=4, lw=0, label="trained, L-BFGS"),
+        plt.Line2D([], [], color="black", marker=ADAM, mfc="white", mew=0.7, ms=4, lw=0, label="trained, Adam"),
+        plt.Rectangle((0, 0), 1, 1, fc="#f7dcec", label="within a tenth"),
+    ]
+    figure.legend(handles=key, loc="outside upper right", ncols=5)
     for kind, dated in (("pdf", "CreationDate"), ("png", "Software")):  # without these equal drawings are equal files
         figure.savefig(ROOT / "figures" / f"thresholds.{kind}", metadata={dated: None})
     plt.close(figure)

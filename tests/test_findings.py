@@ -167,21 +167,20 @@ def test_write_up_compiles_without_warnings_a_reader_could_notice(tmp_path):
 
 
 def test_thresholds_of_the_original_against_the_optimum_and_training():
-    """The introduction's counts: 4 of 8 within a tenth, 3 undecided; of 5 trainings 3 are nearer than the optimum."""
+    """The introduction's counts: 4 of 8 within a tenth, one barely; of 4 trainings 2 are nearer than the optimum."""
     values, draw_thresholds = {key: entry["value"] for key, entry in NUMBERS.items()}, script("draw_thresholds")
-    near, nearer, mixed = [], 0, 0
-    for changes in draw_thresholds.BLOCKS.values():
+    near, factors, nearer, mixed = {}, [], 0, 0
+    for block, changes in draw_thresholds.BLOCKS.items():
         off = [draw_thresholds.away(values[optimum], between) for between, optimum, _ in changes.values()]
-        near.append([one < -math.log(draw_thresholds.NEAR) for one in off])
+        near[block] = [one < -math.log(draw_thresholds.NEAR) for one in off]
+        factors += [math.exp(-one) for one in off]
         for one, (between, _, training) in zip(off, changes.values(), strict=True):
             trained = [draw_thresholds.away(values[key], between) < one for key in training]
             nearer += bool(trained) and all(trained)
             mixed += len(set(trained)) == 2
-    assert near == [[False] * 4, [True] * 4, [False] * 3]
-    assert (nearer, mixed) == (3, 2)
-    sections = re.findall(r"\\section\{[^}]*\}(?:\\label\{(sec:\w+)\})?", TEX.split(r"\begin{document}")[1])
-    drawn = {change.split()[0] for changes in draw_thresholds.BLOCKS.values() for change in changes}
-    assert drawn == {f"§{sections.index(label) + 1}" for label in ("sec:uniform", "sec:sets", "sec:hidden")}
+    assert near == {"elsewhere": [False] * 4, "within a tenth": [True] * 4}
+    assert sum(0.9 < one < 0.92 for one in factors) == 1, "one of them barely"
+    assert (nearer, mixed) == (2, 2)
 
 
 def test_readme_losses_with_best_biases():
