@@ -204,6 +204,8 @@ def test_readme_losses_with_best_biases():
     turned = [lowest([0.8, 0.05, 0.3, 0.4], penalty) for penalty in (0.03, 0.1, 0.2, 0.1148)]
     for value in (*(one.fun for one in on_features[:3]), *(one.fun for one in turned[:2])):
         assert f"{value:.4f}" in README
+    for key in ("dictionary.price_true", "dictionary.price_twisted"):
+        assert f"in total {NUMBERS[key]['value']:.2f}" in README
     silent = [abs(one.x[1]) / (one.x[0] * math.cos(math.radians(72))) for one in on_features[:3]]
     assert f"below x = | {' | '.join(f'{value:.2f}' for value in silent)} |" in README
     assert abs(turned[3].fun - on_features[3].fun) < 2e-6, "they tie at 0.1148"
