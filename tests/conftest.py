@@ -1,3 +1,6 @@
+import ast
+import json
+import types
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,6 +18,18 @@ CHECKED = [
     if path.parent.name != "engine" and path.name != "__init__.py"
 ]
 install_import_hook(CHECKED, "typecheck.checker")
+
+
+def functions_of(stem, **variables):
+    """The functions of a notebook and what it imports, without its runs; variables: what they use of other cells."""
+    cells = json.loads((ROOT / "notebooks" / f"{stem}.ipynb").read_text())["cells"]
+    source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    kept = (ast.Import, ast.ImportFrom, ast.Try, ast.FunctionDef, ast.ClassDef)
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if isinstance(node, kept)]
+    names = dict(variables)
+    exec(compile(tree, f"{stem}.ipynb", "exec"), names)
+    return types.SimpleNamespace(**names)
 
 
 @pytest.fixture
