@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import json
 import types
 from pathlib import Path
@@ -21,14 +22,18 @@ install_import_hook(CHECKED, "typecheck.checker")
 
 
 def functions_of(stem, **variables):
-    """The functions of a notebook and what it imports, without its runs; variables: what they use of other cells."""
+    """The functions of a notebook and what it imports, without its runs; variables: what they use of other cells.
+
+    Those are left out whose default arguments come from other cells.
+    """
     cells = json.loads((ROOT / "notebooks" / f"{stem}.ipynb").read_text())["cells"]
     source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     kept = (ast.Import, ast.ImportFrom, ast.Try, ast.FunctionDef, ast.ClassDef)
-    tree = ast.parse(source)
-    tree.body = [node for node in tree.body if isinstance(node, kept)]
     names = dict(variables)
-    exec(compile(tree, f"{stem}.ipynb", "exec"), names)
+    for node in ast.parse(source).body:
+        if isinstance(node, kept):
+            with contextlib.suppress(NameError):
+                exec(compile(ast.Module([node], []), f"{stem}.ipynb", "exec"), names)
     return types.SimpleNamespace(**names)
 
 

@@ -148,7 +148,7 @@ class Report:
         self._write()
 
     def save_data(self, stem: str, **arrays: Tensor | np.ndarray) -> None:
-        """Write the arrays that figure STEM shows, weights of its models say, beside it: STEM.npz, see load_data.
+        """Write the arrays that figure STEM shows, weights of its models say, beside it: STEM.npz.
 
         float64 is stored as float32, which is what a picture needs.
         """
@@ -190,14 +190,6 @@ class Report:
         book = {notebook: book[notebook] for notebook in sorted(book)}
         write_atomically(path, json.dumps(book, indent=1, ensure_ascii=False) + "\n")
         return book
-
-
-def load_data(stem: str, folder: Path | None = None) -> dict[str, np.ndarray]:
-    """What save_data stored beside figure STEM; ValueError if there is nothing of that name."""
-    path = (folder or figures_folder()) / f"{stem}.npz"
-    require(path.exists(), "stem", stem, f"one of {sorted(file.stem for file in path.parent.glob('*.npz'))}")
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
 
 
 def _printed(value: float, form: str) -> str:
