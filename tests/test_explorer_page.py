@@ -1417,10 +1417,18 @@ def test_without_scripts_the_figure_and_its_sentence_are_there(visit):
     assert "share directions" in page.inner_text("main")
 
 
-def test_two_frames_on_one_page_do_not_disturb_each_other(page, tmp_path):
-    frames = [f'<iframe src="{PAGE}#{text}"></iframe>' for text in ("preset=pairs", "p=0.5&amp;r=1.5")]
-    (tmp_path / "notebook.html").write_text(f"<!doctype html><title>t</title>{frames[0]}{frames[1]}")
-    page.goto((tmp_path / "notebook.html").as_uri())
+def test_two_frames_on_one_page_do_not_disturb_each_other(page):
+    look = 'style="width:100%;height:800px;border:0"'  # as in the notebooks
+    frames = [f'<iframe src="index.html#{text}" {look}></iframe>' for text in ("preset=pairs", "p=0.5&amp;r=1.5")]
+    served = {
+        "notebook": "<!doctype html><title>t</title>" + "".join(frames),
+        "index": (ROOT / "docs" / "index.html").read_text(),
+    }
+    address = re.compile(r"http://frames/(\w+)\.html")  # of one origin: a file's frames stand still out of sight
+    page.route(
+        address, lambda route: route.fulfill(body=served[address.match(route.request.url)[1]], content_type="text/html")
+    )
+    page.goto("http://frames/notebook.html")
     for frame in page.frames[1:]:
         frame.wait_for_function(READY)
     first, second = page.frames[1:]
