@@ -1,3 +1,7 @@
+import ast
+import contextlib
+import json
+import types
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,6 +19,22 @@ CHECKED = [
     if path.parent.name != "engine" and path.name != "__init__.py"
 ]
 install_import_hook(CHECKED, "typecheck.checker")
+
+
+def functions_of(stem, **variables):
+    """The functions of a notebook and what it imports, without its runs; variables: what they use of other cells.
+
+    Those are left out whose default arguments come from other cells.
+    """
+    cells = json.loads((ROOT / "notebooks" / f"{stem}.ipynb").read_text())["cells"]
+    source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    kept = (ast.Import, ast.ImportFrom, ast.Try, ast.FunctionDef, ast.ClassDef)
+    names = dict(variables)
+    for node in ast.parse(source).body:
+        if isinstance(node, kept):
+            with contextlib.suppress(NameError):
+                exec(compile(ast.Module([node], []), f"{stem}.ipynb", "exec"), names)
+    return types.SimpleNamespace(**names)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from conftest import functions_of
 
 from studies import basins
 
@@ -63,7 +64,7 @@ def test_the_mean_over_cells_has_an_interval_from_their_spread():
 
 def test_the_sign_rule_holds_for_small_steps_and_not_for_large_noisy_ones():
     cells = torch.tensor([[0.1, 0.7]], dtype=torch.float64)
-    rows = basins.sign_rule(cells, (0.01, 0.3), (None, 16), 40, 150, seed=0)
+    rows = functions_of("03_phase_diagrams").sign_rule(cells, (0.01, 0.3), (None, 16), 40, 150, seed=0)
     assert [row[:4] for row in rows] == [(0.1, 0.7, rate, batch) for rate in (0.01, 0.3) for batch in (None, 16)]
     equal, opposite = rows[0][4:]
     assert equal < 0.1 < 0.9 < opposite

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from conftest import functions_of
 
 from studies import canonical, landscape
 from toymodels import theory
@@ -7,7 +8,7 @@ from toymodels import theory
 
 @pytest.fixture(scope="module")
 def lines():
-    return canonical.three_lines(9)
+    return functions_of("03_phase_diagrams").three_lines(9)
 
 
 def test_superposition_begins_where_another_code_finds_it_and_before_the_closed_forms():

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from conftest import functions_of
 
 import toymodels as tm
 from studies import codes, neurons
@@ -66,11 +67,12 @@ def test_dedicated_features_lose_what_they_ignore():
 def test_the_lowest_start_of_each_code_comes_before_others():
     order = "5", "5", "5", "pairs", "5", "pairs", "8 in 5"
     model = tm.stack_models([codes.coded(10, 5, 0.1, codes.PAPER_CODES[name]) for name in order])
-    assert codes.lowest_of_each(model, 7) == list(range(7))
-    assert codes.lowest_of_each(model, 4) == [0, 1, 2, 3]  # codes are looked for among the first four
+    lowest_of_each = functions_of("08_privileged_basis").lowest_of_each
+    assert lowest_of_each(model, 7) == list(range(7))
+    assert lowest_of_each(model, 4) == [0, 1, 2, 3]  # codes are looked for among the first four
     many = tm.stack_models([model.select([0] * 40), model.select([3] * 30)])
-    assert codes.lowest_of_each(many, 3) == [0, 1, 2]
-    assert codes.lowest_of_each(many.select([0] * 4 + [69] + [0] * 65), 2) == [0, 4]
+    assert lowest_of_each(many, 3) == [0, 1, 2]
+    assert lowest_of_each(many.select([0] * 4 + [69] + [0] * 65), 2) == [0, 4]
 
 
 def test_branches_cross_where_their_losses_say():

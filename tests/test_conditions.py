@@ -1,7 +1,7 @@
 import math
 
-import pytest
 import torch
+from conftest import functions_of
 
 import toymodels as tm
 from studies import conditions
@@ -85,11 +85,10 @@ def test_all_outcomes_keep_their_names_and_say_which_starts_succeed():
 def test_the_noise_scale_is_the_batch_with_as_much_noise_as_gradient(generator):
     """Independent route: the spread of the gradients of batches of 32 around their mean."""
     model, features, importance = tm.ReLUModel(4, 2, 3, generator=generator), tm.SparseFeatures(4, 0.4), torch.ones(4)
-    scale = conditions.noise_scale(model, features, importance, 20_000, torch.Generator().manual_seed(1))
+    noise_scale = functions_of("10_training_conditions").noise_scale
+    scale = noise_scale(model, features, importance, 20_000, torch.Generator().manual_seed(1))
     objective = tm.SampledLoss(features, importance, 32, generator=torch.Generator().manual_seed(2))
     rows = [torch.autograd.grad(objective(model).sum(), [model.W, model.b]) for _ in range(2000)]
     drawn = torch.stack([torch.cat([d_W.flatten(1), d_b], 1) for d_W, d_b in rows]).double()
     expected = 32 * drawn.var(0).sum(-1) / drawn.mean(0).square().sum(-1)
     torch.testing.assert_close(scale, expected, rtol=0.15, atol=0)
-    with pytest.raises(ValueError, match="tasks of features is 2; allowed: 1"):
-        conditions.noise_scale(model, tm.SparseFeatures(4, [0.1, 0.4]), importance, 10, generator)

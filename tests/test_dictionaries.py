@@ -5,11 +5,14 @@ from functools import partial
 
 import pytest
 import torch
+from conftest import functions_of
 
 import toymodels as tm
 from studies import dictionaries
+from toymodels import chunks
 
-PENTAGON = dictionaries.limit_pentagon()
+NOTEBOOK = functions_of("13_dictionaries", work=chunks.run)
+PENTAGON = NOTEBOOK.limit_pentagon()
 
 
 def unit_loss(model, activations, penalty):
@@ -37,16 +40,16 @@ def test_limit_loss_is_the_loss_on_sparse_data():
     activations = PENTAGON
     p = activations.features.density.flatten()[0].item()
     model = dictionaries.chiral(activations, 18.0, 26.0)
-    limit = dictionaries.limit_loss(model, activations.W[0], 0.1)
+    limit = NOTEBOOK.limit_loss(model, activations.W[0], 0.1)
     assert unit_loss(model, activations, 0.1).item() / p == pytest.approx(limit.item(), rel=0.02)
 
 
 def test_limit_border_is_where_the_two_losses_are_equal():
-    at = dictionaries.limit_border()
+    at = NOTEBOOK.limit_border()
     own = dictionaries.true_dictionary(PENTAGON, 5, torch.Generator().manual_seed(0))
     turned = dictionaries.chiral(PENTAGON, *dictionaries.TWISTS[0])
     for penalty, sign in ((0.95 * at, 1), (1.05 * at, -1)):
-        objective = partial(dictionaries.limit_loss, W=PENTAGON.W[0], penalty=penalty)
+        objective = partial(NOTEBOOK.limit_loss, W=PENTAGON.W[0], penalty=penalty)
         loss = [tm.minimise(start.select([0]), objective) for start in (own, turned)]
         assert sign * (loss[0] - loss[1]) > 0
 
@@ -90,7 +93,7 @@ def test_rays_are_the_best_encoder_of_their_directions():
 
 def test_true_until_follows_both_branches():
     found = dictionaries.true_until(PENTAGON, 5, 0.12, 0.16, starts=20, rows=1000)
-    assert found["border"][0] == pytest.approx(dictionaries.limit_border(), abs=0.004)
+    assert found["border"][0] == pytest.approx(NOTEBOOK.limit_border(), abs=0.004)
     assert not found["below"].any()
     assert found["above"].all()
 
@@ -118,7 +121,7 @@ def test_the_jump_is_compared_and_not_its_ramp():
 
 def test_partners_of_independent_features_are_not_read_together():
     features = tm.PairedFeatures(4, [[0, 1], [2, 3]], 0.1, 0.1)
-    found = dictionaries.partners(features, [2, 4], 0.1, starts=6)
+    (found,) = NOTEBOOK.partners([features], [2, 4], starts=6)
     assert found["found"][1] == 4
     assert found["read"][1] == pytest.approx(found["own"], abs=0.05)
     assert found["read"].shape == (2,)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import functions_of
 
 import toymodels as tm
 from studies import dynamics
@@ -99,7 +100,8 @@ def test_a_descent_from_its_plateau():
     assert dynamics.counted(dynamics.descents(unmoved))["empty"].tolist() == [True, True]
     early = dynamics.counted(dynamics.descents(run, level=0.999))  # a level that is crossed long before the jump
     assert not early["moves_inside"].all()
-    known = dynamics.summary(descents)
+    summary = functions_of("06_learning_dynamics").summary
+    known = summary(descents)
     assert known["moves"] == sum(moves) / 2
     assert known["jumps_none"] == 0
     drops = [drop for d in descents for drop in d.drops]
@@ -108,6 +110,6 @@ def test_a_descent_from_its_plateau():
     )
     assert known["together"] == pytest.approx(np.mean([d.together for d in descents]))
     assert known["together_chance"] < known["together"]
-    assert dynamics.summary(descents[:1] * 2)["together_chance"] == pytest.approx(descents[0].together, abs=0.02)
+    assert summary(descents[:1] * 2)["together_chance"] == pytest.approx(descents[0].together, abs=0.02)
     assert dynamics.first_below(loss, 1.5).tolist() == [int((log_t < 3).sum()), int((log_t < 1.7).sum())]
     assert dynamics.first_below(loss, -1).tolist() == [len(step) - 1] * 2

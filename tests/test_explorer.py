@@ -1,4 +1,4 @@
-"""The explorer's Python side, and that docs/index.html is what its sources build."""
+"""What the explorer draws is the landscape of the package, and docs/index.html is what its sources build."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import torch
 from conftest import ROOT
 
 import toymodels as tm
-from studies import explorer, landscape
+from studies import landscape
 
 
 def test_page_is_what_its_sources_build_and_fast(tmp_path):
@@ -57,29 +57,3 @@ def test_border_lies_below_the_closed_form_and_at_the_change_of_phase():
     for density, r in zip(p[:2].tolist(), border[:2].tolist(), strict=True):
         phases = [landscape.local_minima(density, r * side, starts=60).phase[0] for side in (0.98, 1.02)]
         assert phases == [tm.Phase.IGNORED, tm.Phase.SUPERPOSITION]
-
-
-UNKNOWN = ["nonsense", "p=2", "view=three", "p=0.2&q=1", "preset=", "W=1,x", "density=0.5", "penalty=x", "point=1"]
-
-
-@pytest.mark.parametrize("state", UNKNOWN)
-def test_unknown_state_is_refused(state):
-    with pytest.raises(ValueError, match="state is"):
-        explorer.show(state)
-
-
-def test_bad_heights_are_refused():
-    with pytest.raises(ValueError, match="height"):
-        explorer.show(height=5)
-
-
-def test_show_is_a_frame_that_carries_its_state():
-    text = explorer.show("preset=pairs")._repr_html_()
-    assert text.startswith("<iframe srcdoc=")
-    linked = explorer.show("view=one&p=0.3", linked=True)._repr_html_()
-    assert repr(explorer.show("preset=pairs")) == "Frame('preset=pairs')", "no address: a notebook's bytes repeat"
-    assert linked.count("../docs/index.html#view=one&amp;p=0.3") == 2
-    assert len(linked) < 500
-    assert "data-state=&quot;preset=pairs&quot;" in text
-    assert 'data-state="view=one&amp;p=0.3"' in explorer.page("view=one&p=0.3")
-    assert explorer.page("view=dictionary&density=0.001&penalty=0.05&point=-0.4,0.7")

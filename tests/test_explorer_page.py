@@ -19,13 +19,27 @@ import torch
 from conftest import ROOT
 
 import toymodels as tm
-from studies import explorer, landscape, report
+from studies import landscape
 from studies.report import by_key
 from toymodels.plots import phases
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGE = (ROOT / "docs" / "index.html").as_uri()
 READY = "document.documentElement.dataset.ready"
+# the steps of the story
+PRESETS = [
+    "input",
+    "dense",
+    "triangle",
+    "pairs",
+    "pentagon",
+    "sweep",
+    "starts",
+    "beat",
+    "superposition",
+    "trap",
+    "read",
+]
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +294,7 @@ def test_five_hundred_starts_in_pieces_succeed_as_often_as_in_the_notebook(page)
 
 # 6
 def test_cells_polished_in_the_page_have_the_diagram_s_loss(page):
-    data = report.load_data("explorer_landscape", ROOT / "figures")
+    data = dict(np.load(ROOT / "figures" / "explorer_landscape.npz"))
     rng = np.random.default_rng(0)
     cells = [(int(d), int(k)) for d, k in zip(rng.integers(0, 61, 1500), rng.integers(0, 61, 1500), strict=True)]
     losses = page.evaluate("cells => cells.map(([d, k]) => toymodels.cell(d, k).loss)", cells)
@@ -296,7 +310,7 @@ def test_numbers_of_the_notebooks_stand_on_the_page(page):
         assert re.search(r"(\d+)\s% of single", text)[1] == recorded[f"intro.success_{name}"]["text"].rstrip("%")
     gaps = np.diff(np.sort(np.degrees(np.arctan2(*np.array(state(page)["W"])[::-1])) % 360))
     assert gaps.min() > recorded["intro.angle_pentagon_low"]["value"] - 0.1
-    data = report.load_data("intro_arrangements", ROOT / "figures")
+    data = dict(np.load(ROOT / "figures" / "intro_arrangements.npz"))
     shown = float(re.search(r"Loss ([\d.]+[^.\s])", page.inner_text("#loss"))[1])
     assert shown == pytest.approx(float(data["loss"][2]), rel=1e-3)
 
@@ -723,7 +737,7 @@ def test_the_story_asks_before_it_answers_and_its_answers_are_right(page):
             assert any(after[key] != before[key] for key in ("W", "view", "ground", "penalty"))
         page.keyboard.press("Enter")
         settle(page)
-    assert presets == list(explorer.PRESETS)
+    assert presets == PRESETS
     assert len(tops) == 1, "the button stands at one place"
     assert page.locator("#list li").count() == 5
     assert "real networks" in page.inner_text("#answer")
@@ -872,7 +886,7 @@ def test_nothing_moves_under_the_pointer(visit):
 def test_on_a_phone_the_picture_stays_as_the_card_turns_and_buttons_stand_above_the_pager(visit):
     page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     high = "id => document.getElementById(id).getBoundingClientRect().bottom"
-    for name in explorer.PRESETS:
+    for name in PRESETS:
         plot = {"superposition": "diagram", "trap": "landscape", "read": "directions"}.get(name, "arrows")
         opened(page, f"preset={name}&ask=on")
         before = page.locator(f"#{plot}").bounding_box()
@@ -1027,7 +1041,7 @@ def test_no_answer_stands_on_the_page_before_it_is_given(page):
     steps = page.eval_on_selector_all("#steps a", "links => links.map(a => a.textContent)")
     assert not any(word in " ".join(steps).lower() for word in ("triangle", "pairs", "pentagon", "trap"))
     for name, parts in hidden.items():
-        page.click(f"#steps a:nth-child({list(explorer.PRESETS).index(name) + 1})")
+        page.click(f"#steps a:nth-child({PRESETS.index(name) + 1})")
         page.wait_for_timeout(150)
         for part in parts:
             assert not page.locator(f"#{part}").is_visible(), (name, part)
@@ -1090,7 +1104,7 @@ def test_a_finger_scrolls_over_the_plots_and_drags_their_handles(visit):
 
 
 def test_arrows_grow_and_jump_as_the_story_says():
-    data = report.load_data("intro_density", ROOT / "figures")
+    data = dict(np.load(ROOT / "figures" / "intro_density.npz"))
     W = np.array(data["W"])
     norms, gram = np.linalg.norm(W, axis=1), np.einsum("pmi,pmj->pij", W, W)
     jumps = abs(np.diff(gram, axis=0)).max((1, 2))
@@ -1208,7 +1222,7 @@ def test_beating_the_best(page):
 @pytest.fixture(scope="module")
 def dictionaries():
     """The figure's data, each weight with axes [density, penalty, ...]."""
-    return report.load_data("explorer_dictionary", ROOT / "figures")
+    return dict(np.load(ROOT / "figures" / "explorer_dictionary.npz"))
 
 
 def autoencoder(data, *cell):
@@ -1403,10 +1417,18 @@ def test_without_scripts_the_figure_and_its_sentence_are_there(visit):
     assert "share directions" in page.inner_text("main")
 
 
-def test_two_frames_on_one_page_do_not_disturb_each_other(page, tmp_path):
-    frames = [explorer.show(text)._repr_html_() for text in ("preset=pairs", "p=0.5&r=1.5")]
-    (tmp_path / "notebook.html").write_text(f"<!doctype html><title>t</title>{frames[0]}{frames[1]}")
-    page.goto((tmp_path / "notebook.html").as_uri())
+def test_two_frames_on_one_page_do_not_disturb_each_other(page):
+    look = 'style="width:100%;height:800px;border:0"'  # as in the notebooks
+    frames = [f'<iframe src="index.html#{text}" {look}></iframe>' for text in ("preset=pairs", "p=0.5&amp;r=1.5")]
+    served = {
+        "notebook": "<!doctype html><title>t</title>" + "".join(frames),
+        "index": (ROOT / "docs" / "index.html").read_text(),
+    }
+    address = re.compile(r"http://frames/(\w+)\.html")  # of one origin: a file's frames stand still out of sight
+    page.route(
+        address, lambda route: route.fulfill(body=served[address.match(route.request.url)[1]], content_type="text/html")
+    )
+    page.goto("http://frames/notebook.html")
     for frame in page.frames[1:]:
         frame.wait_for_function(READY)
     first, second = page.frames[1:]

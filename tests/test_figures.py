@@ -14,7 +14,6 @@ from studies import (
     diagrams_figures,
     geometry,
     geometry_figures,
-    introduction_figures,
     landscape,
     neurons_figures,
     nonuniform_figures,
@@ -138,18 +137,6 @@ def test_starts_stand_beside_the_loss_and_their_shares(diagram):
     dots = [sum(len(c.get_offsets()) for c in ax.collections if isinstance(c, PathCollection)) for ax in (ground, ends)]
     assert dots == [4, 4]  # two minima and their mirror images
     np.testing.assert_allclose(np.asarray(equal.collections[0].get_array()), shares["equal signs"].T.numpy())
-
-
-def test_arrangements_show_every_angle_and_the_interval_of_every_share():
-    densities, count = torch.tensor([1.0, 0.1]), torch.tensor([2, 3])
-    gaps = [torch.tensor([90.0, 270.0]), torch.tensor([120.0, 120.0, 120.0])]
-    found = [share(torch.tensor([True] * k + [False] * (8 - k))) for k in (8, 2)]
-    figure = introduction_figures.arrangements(densities, count, gaps, found)
-    dots = [line.get_ydata().tolist() for line in figure.axes[1].lines if line.get_marker() == "."]
-    assert dots == [[90.0, 270.0], [120.0, 120.0, 120.0]]
-    np.testing.assert_allclose(figure.axes[2].lines[0].get_ydata(), [1, 0.25])
-    edge = figure.axes[2].collections[0].get_paths()[0].vertices[:, 1]
-    assert edge.min() == pytest.approx(found[1].low)
 
 
 def test_lowest_models_by_density_stand_below_each_other_and_their_ratios_on_a_line():

@@ -11,7 +11,7 @@ import types
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, functions_of
 from scipy.optimize import OptimizeResult, minimize
 
 import toymodels as tm
@@ -187,6 +187,7 @@ def test_readme_losses_with_best_biases():
     """The pentagon of length 1 as p -> 0, all latents alike: scale, bias, and the turns of encoders and decoders."""
     angle = 2 * math.pi * torch.arange(5, dtype=torch.float64) / 5
     W = torch.stack([angle.cos(), angle.sin()])
+    limit_loss = functions_of("13_dictionaries").limit_loss
 
     def loss(numbers: np.ndarray, penalty: float) -> float:
         scale, bias, of_encoders, of_decoders = np.append(numbers, [0.0] * (4 - len(numbers)))
@@ -194,7 +195,7 @@ def test_readme_losses_with_best_biases():
         D = torch.stack([(angle + of_decoders).cos(), (angle + of_decoders).sin()])
         biases = torch.full((1, 5), -abs(bias), dtype=torch.float64)
         model = tm.SparseAutoencoder.from_weights(E[None], D[None], biases)
-        return dictionaries.limit_loss(model, W, penalty).item() / 5
+        return limit_loss(model, W, penalty).item() / 5
 
     def lowest(start: list[float], penalty: float) -> OptimizeResult:
         tight = {"xatol": 1e-8, "fatol": 1e-12, "maxfev": 8000}

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from studies import intervals
-from studies.intervals import Paired, clear, fraction, paired, percent, share, with_interval
+from studies.intervals import Paired, clear, fraction, paired, percent, share
 
 
 def test_a_share_and_its_interval():
@@ -17,15 +17,6 @@ def test_a_share_and_its_interval():
     assert share(np.zeros(0, bool)).value == 0
     with pytest.raises(ValueError, match="confidence"):
         share(flags, 1.5)
-
-
-def test_a_share_and_its_interval_under_names():
-    found = share(torch.arange(100) < 29)
-    assert with_interval("solved", found) == {
-        "solved": 0.29,
-        "solved_low": found.low,
-        "solved_high": found.high,
-    }
 
 
 def test_fraction_is_the_share_alone_and_percent_prints_it():

@@ -2,9 +2,12 @@ import math
 
 import pytest
 import torch
+from conftest import functions_of
 
 import toymodels as tm
 from studies import dynamics, octahedron
+
+NOTEBOOK = functions_of("06_learning_dynamics")
 
 
 @pytest.fixture(scope="module")
@@ -59,24 +62,24 @@ def test_a_branch_is_taken_again_by_runs_without_time_to_leave_it():
     loss = torch.tensor([[0.04] * 4, [0.03] * 4], dtype=torch.float64)  # 0.4 and 0.3 times the density
     run = dynamics.Trajectory(torch.tensor([1, 2]), loss, W, torch.zeros(2, 4, 6).double())
     later = setting | {"number": 4, "at": [1, 2]}
-    found = octahedron.branches_again(run, later, {"first": 0.5, "last": 0.35}, 0.4, size=0.01, seed=0)
+    found = NOTEBOOK.branches_again(run, later, {"first": 0.5, "last": 0.35}, 0.4, size=0.01, seed=0)
     assert list(found) == ["first", "last"]
     for row in found.values():
         assert row["kept"].tolist() == [True] * 4
         assert row["no_again"] == 1
-    assert len(octahedron.branches_again(run, later, {"first": 0.5}, 0.35, size=0.01, seed=0)["first"]["kept"]) == 4
-    assert len(octahedron.branches_again(run, later, {"first": 0.5}, 0.01, size=0.01, seed=0)["first"]["kept"]) == 0
+    assert len(NOTEBOOK.branches_again(run, later, {"first": 0.5}, 0.35, size=0.01, seed=0)["first"]["kept"]) == 4
+    assert len(NOTEBOOK.branches_again(run, later, {"first": 0.5}, 0.01, size=0.01, seed=0)["first"]["kept"]) == 0
 
 
 def test_how_often_a_branch_is_taken_again():
     first = torch.tensor([True] * 12 + [False] * 4)
     second = torch.tensor([True] * 10 + [False] * 2 + [False] * 3 + [True])
-    found = octahedron.repeated(first, second)
+    found = NOTEBOOK.repeated(first, second)
     assert found["kept"].sum() == 13
     assert found["no_again"] == 3 / 4
     assert found["chance"] == pytest.approx(12 / 16 * 11 / 16 + 4 / 16 * 5 / 16)
     assert found["p_value"] == pytest.approx(0.0632, abs=1e-3)
-    none = octahedron.repeated(first[:0], second[:0])
+    none = NOTEBOOK.repeated(first[:0], second[:0])
     assert (none["no_again"], len(none["kept"])) == (0, 0)
 
 

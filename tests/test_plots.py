@@ -31,12 +31,3 @@ def test_panels_leave_the_callers_settings_alone():
     plots.gram_grid(ax, torch.eye(2))
     plots.density_axis(ax, 1, 0.01)
     assert dict(plt.rcParams) == before
-
-
-def test_diagrams_over_linear_axes_have_their_dense_cells_on_the_left():
-    _, (ax, other) = plt.subplots(1, 2, sharex=True)
-    for one in (ax, other):
-        plots.linear_diagram_panel(
-            one, torch.tensor([0.25, 0.5, 0.75]), torch.tensor([1.0, 2.0]), plots.phase_colours(torch.zeros(3, 2).int())
-        )
-    assert ax.get_xlim() == pytest.approx((0.875, 0.125))

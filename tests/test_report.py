@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT
@@ -169,8 +170,6 @@ def test_data_come_back_and_are_byte_stable(scratch):
         report.Report("01_a").save_data("line", W=torch.ones(2, 3, dtype=torch.float64), count=torch.arange(3))
         contents.append((scratch / "line.npz").read_bytes())
     assert contents[0] == contents[1]
-    data = report.load_data("line")
+    data = np.load(scratch / "line.npz")
     assert data["W"].shape == (2, 3)
     assert data["count"].tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"stem is 'other'; allowed: one of \['line'\]"):
-        report.load_data("other")

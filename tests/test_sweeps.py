@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 
 import pytest
@@ -247,13 +246,6 @@ def test_a_diagram_is_compared_cell_by_cell():
     assert not (forms.lower & forms.higher).any()
     worse = tm.phase_diagram("relu", **GRID, steps=1)
     assert diagrams.against_relaxed(worse).higher.all()
-
-
-def test_linear_models_that_keep_the_wrong_feature_or_both_are_told():
-    diagram = tm.phase_diagram("linear", densities=[0.3], importances=[0.5, 1.0, 2.0], restarts=1)
-    assert diagrams.keeps_the_more_important(diagram).tolist() == [[True, True]]
-    wrong = replace(diagram, parameters={"W": torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]], [[0.7, 0.7]]]])})
-    assert diagrams.keeps_the_more_important(wrong).tolist() == [[False, False]]
 
 
 def test_a_class_without_a_matrix_w_is_refused_before_anything_is_trained():

@@ -235,28 +235,13 @@ class AutoencoderLoss:
         in_range("bandwidth", width, 0.0, torch.finfo(torch.float64).max, "a finite number of at least 0")
         count("rows", self.rows)
         require(self.batch is None or self.generator is not None, "generator", None, "where batches come from")
-        self._penalty, self._tasks, self._drawn = penalty.expand(tasks), torch.arange(tasks), 0
+        self._penalty, self._drawn = penalty.expand(tasks), 0
         if self.batch is None:
             sample = self.activations.rows(self.rows, self.seed)
             self._h, self._weight = _blocks(sample.h, sample.weight)
         else:
             count("batch", self.batch)
             self._seeds = None
-
-    def select(self, index: Int64[Tensor, " some"]) -> "AutoencoderLoss":
-        """The same objective for the tasks of these numbers; weighted rows are shared, not copied."""
-        other = object.__new__(AutoencoderLoss)
-        other.__dict__.update(self.__dict__)
-        other._penalty, other._tasks = self._penalty[index], self._tasks[index]
-        return other
-
-    def with_penalty(self, penalty: float | Tensor) -> "AutoencoderLoss":
-        """The same objective, on the same rows, at another λ: a number or [task]."""
-        other = self.select(torch.arange(len(self._tasks)))
-        values = torch.as_tensor(penalty, dtype=torch.float64)
-        in_range("penalty", values, 0.0, torch.finfo(torch.float64).max, "finite numbers of at least 0")
-        other._penalty = values.expand(len(self._tasks))
-        return other
 
     def __call__(self, model: ToyModel) -> Float64[Tensor, " instance"]:
         return self.kernel(model).differentiable(model)
@@ -266,7 +251,7 @@ class AutoencoderLoss:
         inputs = self.activations.n_inputs
         require(type(model) is SparseAutoencoder, "model", type(model).__name__, "a SparseAutoencoder")
         require(model.n_features == inputs, "n_inputs", model.n_features, f"{inputs}, as the activations have")
-        n, tasks = model.n_instances, len(self._tasks)
+        n, tasks = model.n_instances, self.activations.n_instances
         require(n % tasks == 0, "number of instances", n, f"a multiple of {tasks}, as the activations have")
         require(model.E.device.type == "cpu", "device", str(model.E.device), "cpu")
         turn = torch.arange(n) % tasks
@@ -274,7 +259,7 @@ class AutoencoderLoss:
         names = tuple(name for name, _ in model.named_parameters())
         dtype = torch.float64
         if self.batch is None:
-            rows = self._tasks[turn].numpy(), self._h, self._weight
+            rows = turn.numpy(), self._h, self._weight
             loop, settings, examples = engine.losses, (*rows, *kind, self.bandwidth > 0.0), self._weight[0].size
         else:
             dtype = torch.float32 if model.E.dtype == torch.float32 else dtype
@@ -284,7 +269,7 @@ class AutoencoderLoss:
     def _next_batch(self, turn: Int64[Tensor, " instance"], kind: tuple, dtype: torch.dtype) -> tuple[Callable, tuple]:
         """The loop on the next batch and its settings: one that draws it, where there is one, or on rows drawn here."""
         if self._seeds is None or len(self._seeds) != len(turn):
-            self._many = self.activations.select(self._tasks[turn])
+            self._many = self.activations.select(turn)
             self._seeds, self._drawn = streams.instance_seeds(self.generator, len(turn)), 0
         start, self._drawn = self._drawn, self._drawn + self.batch
         features, model = self._many.features, self._many.model

@@ -19,15 +19,13 @@ class Problem(NamedTuple):
     importance: Tensor
 
     @classmethod
-    def of(cls, features: Features, importance: object, tasks: int | None = None) -> "Problem":
-        """The problem of a number of tasks (default: as many as the features have).
+    def of(cls, features: Features, importance: object) -> "Problem":
+        """The problem of as many tasks as the features have. importance: [feature] or [task, feature].
 
-        importance: [feature] or [task, feature].
         Raises ValueError if the numbers of features or of tasks disagree.
         """
-        tasks = features.n_instances if tasks is None else tasks
         like = torch.empty(0, dtype=torch.float64, device=features.density.device)
-        return cls(features.for_instances(tasks), importance_tensor(importance, features.n_features, tasks, like))
+        return cls(features, importance_tensor(importance, features.n_features, features.n_instances, like))
 
     @property
     def tasks(self) -> int:
@@ -36,7 +34,3 @@ class Problem(NamedTuple):
     def repeat(self, times: int) -> "Problem":
         """The same tasks, so many times one after the other."""
         return Problem(self.features.repeat(times), self.importance.repeat(times, 1))
-
-    def select(self, index: Tensor) -> "Problem":
-        """The tasks of these numbers."""
-        return Problem(self.features.select(index), self.importance[index])

@@ -2,13 +2,11 @@
 
 They are imported from notebooks/, where notebooks run, and are not installed with the package.
 
-introduction                         01  the figure of arrangements by density
 superposition                        02  figures of WᵀW, norms, and what becomes of each feature
-explorer                             01, 03  the page on which superposition can be touched, inside a notebook
 diagrams, landscape, basins          03  phase diagrams by several rules (12 too), where phases meet, where starts end
 canonical, transitions, descents     03, 05  written-down solutions, jumps along a line, starts brought to minima
 geometry, staircase, large           04  graphs of features, what each shape saves, large uniform models
-sets, polygons, local_bases          05  pairs and triples of features, one feature perturbed, correlated sets
+sets, local_bases                    05  pairs and triples of features, one feature perturbed, correlated sets
 dynamics, octahedron                 06  jumps during training, two sets of three features
 attacks, vulnerability               07  adversarial attacks, by density too, and training against them
 neurons, codes                       08  models with hidden neurons (09 too), sets of neurons as codes of features

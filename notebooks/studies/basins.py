@@ -1,7 +1,6 @@
 """Which minimum of two features in one dimension a random start ends in, and how that goes with the signs of its two
 initial weights (paper, section 3). Biases start at 0; cells are pairs of density p and importance r."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,15 +9,12 @@ from torch import Tensor
 
 from studies import canonical
 from studies.descents import levels
-from studies.intervals import Share, fraction
-from toymodels.losses import PopulationLoss, SampledLoss
+from studies.intervals import Share
 from toymodels.metrics import Phase
 from toymodels.minima import minimise
 from toymodels.models import ReLUModel
-from toymodels.training import train
 
 QUANTILE = 2.58  # of the normal distribution, exceeded once in 200
-WITHIN = 1e-3  # of the lowest loss: a start in the lowest minimum
 
 
 class Basins(NamedTuple):
@@ -101,36 +97,3 @@ def over_cells(values: Float[Tensor, " cell"]) -> Share:
     known = values[~values.isnan()].double()
     mean, error = known.mean().item(), known.std().item() / max(len(known), 1) ** 0.5
     return Share(mean, max(mean - 1.96 * error, 0.0), min(mean + 1.96 * error, 1.0))
-
-
-def sign_rule(
-    cells: Float[Tensor, "cell 2"],
-    rates: Sequence[float],
-    batches: Sequence[int | None],
-    starts: int,
-    steps: int,
-    seed: int,
-) -> list[tuple]:
-    """Does the sign of w₁w₂ at the start decide where Adam ends? For each rate, size of batch (None: exact gradients)
-    and cell (p, r) a row (p, r, rate, batch, equal, opposite): shares of the starts with equal and with opposite signs
-    that arrive.
-
-    Every end is descended to its minimum before it is counted, so that neither noise nor a short run is taken for
-    another basin; the lowest minimum is that of the relaxed solutions. The same starts everywhere.
-    """
-    features, importance = canonical.setting(*cells.T)
-    lowest = canonical.relaxed(*cells.T)[0]
-    data = features.repeat(starts), importance.float().repeat(starts, 1)
-    rows = []
-    for rate in rates:
-        for batch in batches:
-            generator = torch.Generator().manual_seed(seed)
-            model = ReLUModel(2, 1, starts * len(cells), generator=generator)
-            equal = (model.W.detach().prod(-1) > 0).view(starts, -1)
-            objective = SampledLoss(*data, batch, generator=generator) if batch else PopulationLoss(*data)
-            train(model, objective, steps, rate)
-            good = minimise(model, *data).view(starts, -1) / lowest - 1 < WITHIN
-            for k, cell in enumerate(cells.tolist()):
-                shares = (fraction(good[some, k]) for some in (equal[:, k], ~equal[:, k]))
-                rows.append((*cell, rate, batch, *shares))
-    return rows

@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from studies.intervals import nearest
-from studies.transitions import Transition, follow_outward, transitions
-from toymodels.branches import Branch, Setting, relax
+from studies.transitions import Transition, transitions
+from toymodels.branches import Setting, relax
 from toymodels.data import SparseFeatures
 from toymodels.metrics import feature_norms, interference, phase_labels
 from toymodels.models import ReLUModel
@@ -93,44 +92,3 @@ def superposition(density: Line, points: int = 61) -> tuple[Line, Line]:
         found.append(max(steps, default=(torch.nan, torch.nan)))
     jump, place = torch.tensor(found, dtype=torch.float64).T
     return place, jump
-
-
-def three_lines(points: int) -> dict[str, tuple[str, Line, dict[str, Branch]]]:
-    """Three lines of so many points through the diagram of two features, by what is fixed: the name of what varies, its
-    values, and branches by name.
-
-    Each branch is followed both ways from a model near the minimum, at a value where this exists. They are one feature
-    or the other kept, an antipodal pair, and a minimum in which both weights have one sign.
-    """
-
-    def solution(name: str, density: float) -> ReLUModel:
-        return solutions(name, torch.tensor([density]).double())
-
-    same_sign = ReLUModel.from_weights(torch.tensor([[[0.37, 0.94]]]).double(), torch.zeros(1, 2).double())
-    turned = torch.tensor([[[0.935, -0.398]]]).double(), torch.tensor([[0.218, 0.546]]).double()  # of r = 1, p = 0.9
-    sparse = {
-        "one kept": (solution("extra ignored", 0.3), 0.13),
-        "opposite": (solution("extra paired", 0.3), 1.0),
-        "same sign": (same_sign, 1.25),
-    }
-    dense = {
-        "one kept": (solution("extra ignored", 0.8), 0.64),
-        "other kept": (solution("other ignored", 0.8), 1.5),
-        "same sign": (same_sign, 1.0),
-    }
-    equal = {
-        "one kept": (ReLUModel.from_weights(*turned), 0.9),
-        "opposite": (solution("extra paired", 0.5), 0.5),
-        "same sign": (same_sign, 0.9),
-    }
-    wide, narrow = (torch.logspace(*ends, points, dtype=torch.float64) for ends in ((-0.9, 0.1), (-0.2, 0.2)))
-    density = torch.linspace(0.5, 0.999, points, dtype=torch.float64)
-    lines = {
-        "$p = 0.3$": ("importance $r$", wide, lambda r: setting(0.3, r), sparse),
-        "$p = 0.8$": ("importance $r$", narrow, lambda r: setting(0.8, r), dense),
-        "$r = 1$": ("density $p$", density, lambda p: setting(p, 1.0), equal),
-    }
-    return {
-        title: (name, x, {key: follow_outward(model, at, x, nearest(x, start)) for key, (model, start) in near.items()})
-        for title, (name, x, at, near) in lines.items()
-    }

@@ -82,16 +82,6 @@ def names(model: tm.ReLUHiddenModel) -> list[str]:
     return [regime(W) for W in model.W.detach().numpy()]
 
 
-def lowest_of_each(model: tm.ReLUHiddenModel, keep: int) -> list[int]:
-    """Numbers of `keep` of the models, which are in order of their losses: the lowest of each code among the lowest
-    tenth, then the lowest others; lowest first."""
-    first = {}
-    for start, name in enumerate(names(model.select(slice(0, max(keep, model.n_instances // 10))))):
-        first.setdefault(name, start)
-    others = [start for start in range(model.n_instances) if start not in first.values()]
-    return sorted([*first.values(), *others][:keep])
-
-
 def exchanged(model: tm.ReLUHiddenModel) -> tm.ReLUHiddenModel:
     """A copy of each model for every pair of features, which swap their weights."""
     pairs = list(combinations(range(model.n_features), 2))

@@ -1,19 +1,17 @@
-"""Where starts end under other conditions of training, in many settings; and the noise of their gradients."""
+"""Where starts end under other conditions of training, in many settings."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from studies.intervals import fraction
-from toymodels import chunks, streams
-from toymodels.checks import count, require
+from toymodels import chunks
 from toymodels.data import Features
-from toymodels.losses import PopulationLoss, SampledLoss
 from toymodels.minima import minimise
 from toymodels.models import ToyModel
 from toymodels.training import restarts
@@ -81,34 +79,6 @@ def all_outcomes(
         flags = {"success": found["loss"] <= best * 1.01, "basin": found["settled"] <= best * 1.01}
         results[name] = {**found, **flags}
     return results
-
-
-def noise_scale(
-    model: ToyModel,
-    features: Features,
-    importance: Shaped[Tensor, " feature"],
-    examples: int,
-    generator: streams.Source,
-) -> Float64[Tensor, " instance"]:
-    """Gradient noise scale V₁/‖∇L‖² [instance] of models of one task (McCandlish et al., 2018), at their weights.
-
-    V₁ is the variance of the gradient of a single example, summed over all parameters, estimated from `examples` (at
-    least 2) of them; ∇L the gradient of the exact loss. A batch of this size has as much noise as gradient.
-    generator: of the examples. Raises ValueError for features of several tasks and as the two losses do.
-    """
-    count("examples", examples, least=2)
-    require(features.n_instances == 1, "tasks of features", features.n_instances, "1")
-    copies = model.select(torch.arange(model.n_instances).repeat(examples))
-    single = _gradient(SampledLoss(features, importance, 1, generator=generator), copies)
-    exact = _gradient(PopulationLoss(features, importance), model)
-    variance = single.view(examples, model.n_instances, -1).var(0).sum(-1)
-    return variance / exact.square().sum(-1)
-
-
-def _gradient(objective: Callable[[ToyModel], Tensor], model: ToyModel) -> Float64[Tensor, "instance entry"]:
-    """Gradients of an objective by all parameters of each instance, in one row."""
-    parts = torch.autograd.grad(objective(model).sum(), list(model.parameters()))
-    return torch.cat([part.flatten(1) for part in parts], 1).double()
 
 
 def by_signs(W0: Float[Tensor, "start 1 2"], flags: Bool[Tensor, " start"]) -> tuple[float, float]:

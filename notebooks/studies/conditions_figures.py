@@ -52,7 +52,10 @@ def difference_maps(
             image = tables.table(ax, colours, texts, rates, [_batch_name(batch) for batch in batches], **look)
             ax.axvline(0.5, color="black", lw=0.8)
         row[0].set_ylabel(f"{label}\nlearning rate")
-    outer_labels(axes, titles, "batch size")
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=7.5)
+    for ax in axes[-1]:
+        ax.set_xlabel("batch size")
     bar = figure.colorbar(image, ax=axes, label="batch minus exact (∞), in points", shrink=0.7)
     bar.set_ticks([-1, -0.5, 0, 0.5, 1], labels=["-100", "-50", "0", "+50", "+100"])
     return figure
@@ -95,14 +98,6 @@ def rates_figure(panels: Sequence[dict], colours: Sequence[Sequence[int]]) -> Fi
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize=7)
     axes[0].set_ylabel("success")
     return figure
-
-
-def outer_labels(axes: np.ndarray, titles: Sequence[str], below: str) -> None:
-    """A grid of panels [row, column] that share axes: titles above its columns, one name below each."""
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=7.5)
-    for ax in axes[-1]:
-        ax.set_xlabel(below)
 
 
 def starts_in_plane(ax: Axes, start: Tensor, end: Tensor, flags: Tensor) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from studies import canonical
 from toymodels import theory
-from toymodels.metrics import Phase, cosines, feature_norms, interference
+from toymodels.metrics import Phase, cosines, feature_norms
 from toymodels.sweeps import PhaseDiagram
 
 MARGIN = 1e-5  # by which fraction losses must differ to count as different
@@ -23,14 +23,6 @@ def log_grid(n_densities: int = 40, n_importances: int = 40, thin: int = 1) -> d
         "densities": torch.logspace(0, -2, max(n_densities // thin, 5), dtype=torch.float64),
         "importances": torch.logspace(-1, 1, max(n_importances // thin, 5), dtype=torch.float64),
     }
-
-
-def paper_rule(diagram: PhaseDiagram) -> tuple[Tensor, Tensor]:
-    """Norm and interference [D, R] of the extra feature, mean over all starts but that of highest loss (paper, 3)."""
-    keep = torch.ones_like(diagram.restart_losses)
-    keep.scatter_(0, diagram.restart_losses.argmax(0, keepdim=True), 0.0)
-    values = feature_norms(diagram.restart_W)[..., -1], interference(diagram.restart_W)[..., -1]
-    return tuple((keep * value).sum(0) / keep.sum(0) for value in values)
 
 
 def threshold_vote(W: Tensor, large: float = 0.8, small: float = 0.2) -> Tensor:
@@ -80,17 +72,6 @@ def against_relaxed(diagram: PhaseDiagram, names: Sequence[str] | None = None) -
     loss, model = canonical.relaxed(*where, names)
     phase = canonical.phases(model).view_as(diagram.phase)
     return Comparison(phase, diagram.phase == phase, 1 - diagram.loss / loss.view_as(diagram.loss))
-
-
-def keeps_the_more_important(diagram: PhaseDiagram) -> Tensor:
-    """Which cells of two features keep the more important one alone, at norm 1 up to 0.05: [density, importance].
-
-    Importances within 0.02 decades of 1, where neither is more important, are left out.
-    """
-    norms = feature_norms(diagram.W)
-    alone = ((norms.max(-1).values - 1).abs() < 0.05) & (norms.min(-1).values < 0.05)
-    right = alone & ((norms[..., 1] > 0.9) == (diagram.importances > 1))
-    return right[:, diagram.importances.log10().abs() > 0.02]
 
 
 def partners(W: Tensor) -> Tensor:

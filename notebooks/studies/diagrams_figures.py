@@ -79,7 +79,7 @@ def diagrams(
 
 
 def branch_lines(lines: dict[str, tuple[str, Tensor, dict[str, Branch]]], triple: float) -> Figure:
-    """Losses above weights along three lines of the diagram, by title: see canonical.three_lines.
+    """Losses above weights along three lines of the diagram, by title: see notebook 03.
 
     A branch that ends inside has a dot there. triple: density of the triple point, marked on the last line.
     """

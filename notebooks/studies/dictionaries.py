@@ -1,7 +1,7 @@
 """What a dictionary can read: the lowest sparse autoencoders on optima of toy models, and those that Adam finds."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -143,7 +143,7 @@ def true_until(
     own = true_dictionary(activations, n_latents, torch.Generator().manual_seed(0))
 
     def border(rival: tm.SparseAutoencoder, rows: int, seed: int) -> float:
-        at = tm.AutoencoderLoss(activations, rows=rows, seed=seed).with_penalty
+        at = partial(tm.AutoencoderLoss, activations, rows=rows, seed=seed)
         ends = torch.tensor([[low], [high]], dtype=torch.float64)
         return tm.crossing(rival, own, at, *ends, rounds=12, **CLOSELY)[0].item()
 
@@ -154,23 +154,6 @@ def true_until(
     at = np.array([border(rival, rows, seed) for seed in (11, 12)])
     ends = [lowest_dictionary(activations, n_latents, k * at.mean(), starts, rounds=rounds) for k in (0.95, 1.05)]
     return {"border": at, "below": ends[0]["found"], "above": ends[1]["found"]}
-
-
-def over_penalties(activations: tm.Activations, n_latents: int, penalties: Sequence[float], starts: int) -> Arrays:
-    """The lowest dictionary at each of rising penalties, `described`, with the penalty for the instance.
-
-    From the largest down, the one before is carried on as long as no search finds a lower one, so that neighbours look
-    alike.
-    """
-    steps, model = [], true_dictionary(activations, n_latents, torch.Generator().manual_seed(0))
-    for penalty in reversed(penalties):
-        model = model.select([0])
-        loss = tm.minimise(model, tm.AutoencoderLoss(activations, penalty, rows=4 * ROWS, seed=1), **CLOSELY)
-        other_loss, others = lowest(activations, n_latents, penalty, starts)
-        if other_loss[0] < (1 - 1e-5) * loss[0]:
-            model, loss = others.select([0]), other_loss[:1]
-        steps.append(described(model, loss, activations))
-    return {name: np.concatenate([step[name] for step in reversed(steps)]) for name in steps[0]}
 
 
 def lowest_jumprelu(activations: tm.Activations, n_latents: int, penalty: float, starts: int) -> Arrays:
@@ -270,69 +253,3 @@ def adam_outcomes(
     tm.train(models, fresh, steps, lr)
     loss = tm.AutoencoderLoss(activations, penalty, rows=FINE_ROWS, bandwidth=0.0)(models)
     return described(models, loss.detach(), activations)
-
-
-def partners(features: tm.Features, sizes: Sequence[int], penalty: float, starts: int) -> Arrays:
-    """Cosines of partners, 0 with 1 and 2 with 3, for four features in m = 2: of the model, and of the dictionaries.
-
-    own: mean of cos(W_i, W_partner). read [size]: mean over latents of the cosine with the partner of the latent's
-    nearest feature, for each number of latents. found [size]: number of features found.
-    """
-    generator = torch.Generator().manual_seed(0)
-    best = tm.search(tm.ReLUModel, features, torch.ones(4), 2, starts=starts, generator=generator)
-    activations = tm.Activations(best.models.select([0]), features)
-    unit = torch.nn.functional.normalize(activations.W[0], dim=0)
-    partner = torch.tensor([1, 0, 3, 2])
-    own = (unit * unit[:, partner]).sum(0).mean()
-    read, found = [], []
-    for size in sizes:
-        _, models = lowest(activations, size, penalty, starts)
-        cosine = tm.decoder_cosines(models.select([0]), activations.W)[0]
-        read.append(cosine[torch.arange(size), partner[cosine.argmax(1)]].mean().item())
-        found.append(int((cosine.max(0).values >= 0.97).sum()))
-    return {"own": own.numpy(), "read": np.array(read), "found": np.array(found)}
-
-
-# The limit p -> 0: at most one feature is on, d = 0 and e <= 0 (an input of zeros costs nothing), and the integrals
-# over x_i between the kinks of the latents are exact with two nodes: an independent route to the numbers of p = 0.001.
-
-
-def limit_pentagon() -> tm.Activations:
-    """The pentagon of the limit p -> 0."""
-    angle = 2 * math.pi * torch.arange(5, dtype=torch.float64) / 5
-    W = PENTAGON_LENGTH * torch.stack([angle.cos(), angle.sin()])
-    model = tm.ReLUModel.from_weights(W, torch.full((5,), -0.4, dtype=torch.float64))
-    return tm.Activations(model, tm.SparseFeatures(5, 1e-3))
-
-
-def limit_loss(models: tm.SparseAutoencoder, W: Float[Tensor, "input feature"], penalty: float | Tensor) -> Tensor:
-    """Objective: the loss per density as p -> 0 [instance], Σ_i ∫ ‖x W_i - ĥ‖² + λ Σ_k z_k ‖D_k‖ dx over x in [0, 1].
-
-    d is kept at 0, and e > 0 counts as 0.
-    """
-    e = models.e.clamp(max=0.0)[:, None]
-    slope = (models.E @ W).mT  # [instance, feature, latent]
-    rising = slope > 1e-12
-    kink = torch.where(rising, -e / torch.where(rising, slope, 1.0), 1.0).clamp(0.0, 1.0)
-    zero = torch.zeros_like(kink[..., :1])
-    ends = torch.cat([zero, kink.sort(-1).values, zero + 1.0], -1)
-    nodes = torch.tensor([0.5 - 0.5 / math.sqrt(3), 0.5 + 0.5 / math.sqrt(3)], dtype=torch.float64)
-    width = ends.diff(dim=-1).unsqueeze(-1)
-    x = (ends[..., :-1, None] + width * nodes).flatten(2).unsqueeze(-1)  # [instance, feature, node, 1]
-    z = (slope.unsqueeze(2) * x + e.unsqueeze(2)).relu()
-    D = models.D.unsqueeze(1)
-    miss = z @ D.mT - x * W.mT.unsqueeze(1)
-    cost = miss.square().sum(-1) + penalty * (z * D.norm(dim=2, keepdim=True)).sum(-1)
-    return ((width / 2).expand(-1, -1, -1, 2).flatten(2) * cost).sum((1, 2)) + models.d.square().sum(1)
-
-
-def limit_border() -> float:
-    """The penalty at which the true pentagon and the chiral one have equal losses as p -> 0."""
-    activations = limit_pentagon()
-    own = true_dictionary(activations, 5, torch.Generator().manual_seed(0))
-
-    def at(penalty: Tensor) -> Callable[[tm.SparseAutoencoder], Tensor]:
-        return partial(limit_loss, W=activations.W[0], penalty=penalty)
-
-    ends = torch.tensor([[0.12], [0.145]], dtype=torch.float64)
-    return tm.crossing(chiral(activations, *TWISTS[0]), own, at, *ends, rounds=16)[0].item()

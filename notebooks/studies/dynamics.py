@@ -247,31 +247,6 @@ def counted(descents: Sequence[Descent]) -> dict[str, np.ndarray]:
     return {name: np.hstack([getattr(d, name) for d in descents]) for name in each + several}
 
 
-def summary(descents: Sequence[Descent]) -> dict[str, float]:
-    """Descents in a few numbers: the means of what is counted, by the same names, and what the following ones say.
-
-    jumps_none: share of runs without a jump. drop_small, drop_large: first and last decile of the drops.
-    together_chance: what `together` is by chance, the mean of the correlations of the loss of each run with the
-    features of every other one, both stretched to sixty points from first to end.
-    """
-    counts = counted(descents)
-    small, large = np.quantile(counts["drops"], [0.1, 0.9])
-
-    def stretched(name: str) -> list[np.ndarray]:
-        speeds = [getattr(d, name) for d in descents]
-        return [np.interp(np.linspace(0, 1, 60), np.linspace(0, 1, len(speed)), speed) for speed in speeds]
-
-    runs = len(descents)
-    table = np.corrcoef(stretched("loss_speed"), stretched("feature_speed"))[:runs, runs:]
-    return {
-        **{name: values.mean() for name, values in counts.items()},
-        "jumps_none": (counts["jumps"] == 0).mean(),
-        "drop_small": small,
-        "drop_large": large,
-        "together_chance": table[~np.eye(runs, dtype=bool)].mean(),
-    }
-
-
 def first_below(loss: Float[Tensor, "record instance"], level: float) -> Int[Tensor, " instance"]:
     """The first record whose loss is below level; the last one where none is."""
     below = loss < level

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from toymodels.plots.base import TEXT_WIDTH, array, panel_row
+from toymodels.plots.base import TEXT_WIDTH, array
 
 
 def levels_over_steps(ax: Axes, step: Tensor, D: Tensor) -> None:
@@ -59,14 +59,4 @@ def jumps_and_curvature(
     for ax in (*axes[:, :2].flat, curvature):
         for left, right in array(step)[windows]:
             ax.axvspan(left, right, color="0.9", lw=0, zorder=0)
-    return figure
-
-
-def levels_by_method(step: Tensor, D: Mapping[str, Tensor]) -> Figure:
-    """D_i [record, feature] over the steps by logarithmic time, a panel for each way to train, by its name."""
-    figure, axes = panel_row(len(D), 1.6)
-    for ax, (title, values) in zip(axes, D.items(), strict=True):
-        levels_over_steps(ax, step, values)
-        ax.set(xscale="log", xlim=(5, step[-1].item()), xlabel="step", title=title)
-    axes[0].set_ylabel("$D_i$")
     return figure

@@ -29,11 +29,6 @@ def share(flags: Bool[Tensor, " run"] | Bool[np.ndarray, " run"], confidence: fl
     return Share(found / of, *binomtest(found, of).proportion_ci(confidence, "wilson"))
 
 
-def with_interval(key: str, found: Share) -> dict[str, float]:
-    """The share and the ends of its interval under the names key, key_low and key_high, for Report.record_all."""
-    return {key: found.value, f"{key}_low": found.low, f"{key}_high": found.high}
-
-
 def fraction(flags: Bool[Tensor, "*run"]) -> float:
     """The share of the flags that are set, without an interval. It is NaN if there are no flags."""
     return flags.double().mean().item()

@@ -21,13 +21,13 @@ def feature_color(feature: int) -> tuple:
     return FEATURE_COLORS[min(feature, 9)]
 
 
-def stack(axes: Axes, W: NDArray, shade: NDArray | None = None) -> None:
+def stack(axes: Axes, W: NDArray) -> None:
     """Stack plot: a column for each neuron of W [hidden, feature], a rectangle for each weight, negative ones below 0.
 
-    shade [hidden]: 0 (white) to 1 behind the neuron.
+    Polysemantic neurons are shaded.
     """
     hidden, features = W.shape
-    shade = polysemantic(W) if shade is None else shade
+    shade = polysemantic(W)
     for a in range(hidden):
         axes.axvspan(a - 0.5, a + 0.5, color=str(1.0 - 0.16 * np.clip(shade[a], 0.0, 1.0)), lw=0, zorder=0)
     up, down = np.zeros(hidden), np.zeros(hidden)

@@ -57,8 +57,7 @@ def plane(ax: Axes, W: Tensor | np.ndarray, colours: Sequence, segments: bool = 
             ax.plot([0, x], [0, y], color=colour, lw=1.2, solid_capstyle="round")
         ax.plot(x, y, "o", color=colour, ms=3, mew=0)
     ax.set(xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), aspect="equal", xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.spines[:].set_visible(False)
 
 
 def perturbation(
@@ -131,8 +130,7 @@ def correlation_axes(ax: Axes) -> None:
     ax.set(xlim=(1, 0), ylim=(0, 1), aspect="equal", xticks=ticks, yticks=ticks)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter("{x:g}")
-    for spine in ax.spines.values():
-        spine.set_visible(True)
+    ax.spines[:].set_visible(True)
 
 
 def pair_borders(ax: Axes, colour: str) -> None:

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
+from studies import tables
 from toymodels.metrics import Phase
 from toymodels.plots.base import array, colour_key, panel_row
 from toymodels.plots.phases import PHASE_COLOURS, diagram_panel
@@ -79,30 +80,13 @@ def p_value_bands(ax: Axes, groups: dict[str, dict[float, Tensor]], level: float
     ax.legend()
 
 
-def scale_and_size(
-    by_scale: dict[float, dict[float, Tensor]], by_size: dict[str, dict[int, Tensor]], level: float
-) -> Figure:
-    """p-values [feature] of a pentagon by tolerance and scale of the references, and of stacked ones by null and n."""
-    figure, axes = panel_row(2, 2.2)
-    p_value_bands(axes[0], {f"$\\varepsilon = {e:g}$": values for e, values in by_scale.items()}, level)
-    p_value_bands(axes[1], by_size, level, first_colour=len(by_scale))
-    axes[0].set(xlabel="scale of the untrained networks (Xavier = 1)", ylabel="p-values of the pentagon")
-    axes[1].set(xlabel="features $n$ of stacked pentagons")
-    return figure
-
-
-def tolerances(tables: dict[str, Tensor], rows: Sequence[float], densities: Tensor) -> Figure:
+def tolerances(panels: dict[str, Tensor], rows: Sequence[float], densities: Tensor) -> Figure:
     """p-values [tolerance, density] as numbers, darker for smaller ones: a panel for each title. rows: values of ε."""
-    figure, axes = panel_row(len(tables), 1.9)
-    for ax, (title, table) in zip(axes, tables.items(), strict=True):
-        image = ax.imshow(-np.log10(array(table)), cmap="Blues", vmin=0, vmax=3.5, aspect="auto", rasterized=True)
-        for (row, column), value in np.ndenumerate(array(table)):
-            text = "1" if value > 0.995 else f"{value:.3f}".removeprefix("0")
-            colour = "white" if value < 0.003 else "black"
-            ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-        ax.set_xticks(range(len(densities)), [f"{p:g}" for p in densities.tolist()])
-        ax.set_yticks(range(len(rows)), [f"{value:g}" for value in rows])
-        ax.tick_params(length=0)
+    figure, axes = panel_row(len(panels), 1.9)
+    for ax, (title, values) in zip(axes, panels.items(), strict=True):
+        p = array(values)
+        texts = [["1" if value > 0.995 else f"{value:.3f}".removeprefix("0") for value in row] for row in p]
+        image = tables.table(ax, -np.log10(p), texts, rows, densities.tolist(), cmap="Blues", vmin=0, vmax=3.5)
         ax.set(title=title, xlabel="density $p$")
     axes[0].set_ylabel(r"tolerance $\varepsilon$")
     bar = figure.colorbar(image, ax=axes, label="median p-value")

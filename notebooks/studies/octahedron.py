@@ -6,15 +6,14 @@ other set. Losses called loss / p are divided by the density, which takes most o
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.stats import fisher_exact
 from torch import Tensor
 
-from studies.dynamics import Trajectory, first_below, learn_all
+from studies.dynamics import first_below
 from studies.intervals import Share, first_crossing, share
 from toymodels.data import CorrelatedFeatures, Number
 from toymodels.losses import PopulationLoss
@@ -71,45 +70,6 @@ def pairs_first(
     """Have two or three antipodal pairs formed by the time the loss falls below level? And did it fall below it?"""
     fell = loss[-1] < level
     return (pairs_below(W, loss, level) >= 2) & fell, fell
-
-
-def branches_again(
-    run: Trajectory, setting: dict, moments: Mapping[str, float], level: float, size: float, seed: int
-) -> dict[str, dict[str, Bool[Tensor, " some"] | float]]:
-    """Is the branch, pairs_first, taken again by runs that start from a moment of `run`? `repeated` for each moment.
-
-    moments: loss / p below which an instance starts again, each weight kicked by a normal number of deviation size.
-    setting: arguments of dynamics.learn for these runs, features among them. level: loss / p for pairs_first, among
-    the instances that fall below it both times.
-    """
-    p = setting["features"].density[:, 0]
-    first, fell = pairs_first(run.W, run.loss / p, level)
-    starts = {}
-    for name, value in moments.items():
-        at = first_below(run.loss / p, value), torch.arange(len(first))
-        kick = torch.randn(run.W[at].shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        starts[name] = setting | {"W": (run.W[at] + size * kick).numpy(), "b": run.b[at].numpy()}, [0]
-    again = {name: pairs_first(later.W, later.loss / p, level) for name, later in learn_all(starts).items()}
-    return {name: repeated(first[fell & below], second[fell & below]) for name, (second, below) in again.items()}
-
-
-def repeated(first: Bool[Tensor, " run"], second: Bool[Tensor, " run"]) -> dict[str, Bool[Tensor, " run"] | float]:
-    """Do runs decide the second time as the first time?
-
-    kept [run]: the same both times. chance: the share that would be if the second time did not depend on the first.
-    no_again: of those that said no the first time, the share that does again (0 if there is none). p_value: of Fisher's
-    exact test that the two are independent.
-    """
-    table = [[int(((first == x) & (second == y)).sum()) for y in (True, False)] for x in (True, False)]
-    (yes, lost), (won, no) = table
-    runs = max(len(first), 1)
-    a, b = (yes + lost) / runs, (yes + won) / runs
-    return {
-        "kept": first == second,
-        "chance": a * b + (1 - a) * (1 - b),
-        "no_again": no / max(won + no, 1),
-        "p_value": float(fisher_exact(table)[1]),
-    }
 
 
 @dataclass(frozen=True)

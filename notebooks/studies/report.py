@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from studies.intervals import Share, with_interval
+from studies.intervals import Share
 from toymodels import saved
 from toymodels.checks import require
 from toymodels.data import Features
@@ -34,16 +34,12 @@ def use_style() -> None:
 
 def smoke() -> bool:
     """True under TOYMODELS_SMOKE=1: notebooks shrink their grids and steps, and write outside figures/."""
-    return _asks_for_smoke()
-
-
-def _asks_for_smoke() -> bool:
     return os.environ.get("TOYMODELS_SMOKE") == "1"
 
 
 def size(full: Value, smoke: Value) -> Value:
     """full, or smoke where the environment asks for smoke size: size(full=200, smoke=10)."""
-    return smoke if _asks_for_smoke() else full
+    return smoke if os.environ.get("TOYMODELS_SMOKE") == "1" else full
 
 
 def root() -> Path:
@@ -114,7 +110,9 @@ class Report:
         Raises ValueError for a key recorded twice, a negative tolerance or a value that is not finite, which at smoke
         size is left out instead.
         """
-        values = with_interval(key, value) if isinstance(value, Share) else {key: value}
+        values = {key: value}
+        if isinstance(value, Share):
+            values = {key: value.value, f"{key}_low": value.low, f"{key}_high": value.high}
         numbers = [self._keep(name, number, tol, form) for name, number in values.items()]
         if label is not None:
             text, *ends = (_printed(number, form) for number in numbers)
@@ -148,7 +146,7 @@ class Report:
         self._write()
 
     def save_data(self, stem: str, **arrays: Tensor | np.ndarray) -> None:
-        """Write the arrays that figure STEM shows, weights of its models say, beside it: STEM.npz, see load_data.
+        """Write the arrays that figure STEM shows, weights of its models say, beside it: STEM.npz.
 
         float64 is stored as float32, which is what a picture needs.
         """
@@ -190,14 +188,6 @@ class Report:
         book = {notebook: book[notebook] for notebook in sorted(book)}
         write_atomically(path, json.dumps(book, indent=1, ensure_ascii=False) + "\n")
         return book
-
-
-def load_data(stem: str, folder: Path | None = None) -> dict[str, np.ndarray]:
-    """What save_data stored beside figure STEM; ValueError if there is nothing of that name."""
-    path = (folder or figures_folder()) / f"{stem}.npz"
-    require(path.exists(), "stem", stem, f"one of {sorted(file.stem for file in path.parent.glob('*.npz'))}")
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
 
 
 def _printed(value: float, form: str) -> str:

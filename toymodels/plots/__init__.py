@@ -5,7 +5,7 @@ base: sizes and axes. features: directions of features, WᵀW. phases: diagrams 
 
 from toymodels.plots.base import SIGNED, TEXT_WIDTH, density_axis
 from toymodels.plots.features import feature_directions, gram_grid
-from toymodels.plots.phases import diagram_panel, linear_diagram_panel, phase_colours, phase_key
+from toymodels.plots.phases import diagram_panel, phase_colours, phase_key
 
 __all__ = [
     "SIGNED",
@@ -14,7 +14,6 @@ __all__ = [
     "diagram_panel",
     "feature_directions",
     "gram_grid",
-    "linear_diagram_panel",
     "phase_colours",
     "phase_key",
 ]

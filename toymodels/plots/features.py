@@ -56,8 +56,7 @@ def gram_grid(ax: Axes, W: Tensor, b: Tensor | None = None, limit: float = 1.0) 
         gram = np.concatenate([gram, np.full((n, gap), np.nan), bias], 1)
     image = ax.imshow(gram, cmap=SIGNED, vmin=-limit, vmax=limit, rasterized=True)
     ax.set(xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.spines[:].set_visible(False)
     return image
 
 

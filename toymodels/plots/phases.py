@@ -41,19 +41,7 @@ def diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, values: np.n
     ax.set_yscale("log")
     ax.set_ylim(r.min(), r.max())
     ax.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
-    for spine in ax.spines.values():
-        spine.set_visible(True)
-    return mesh
-
-
-def linear_diagram_panel(ax: Axes, densities: Tensor, importances: Tensor, colours: np.ndarray) -> QuadMesh:
-    """colours [density, importance, 3] over linear axes, dense on the left."""
-    p, r = array(densities), array(importances)
-    mesh = ax.pcolormesh(p, r, colours.transpose(1, 0, 2), shading="nearest", rasterized=True)
-    half = (p.max() - p.min()) / max(len(p) - 1, 1) / 2
-    ax.set_xlim(p.max() + half, p.min() - half)
-    for spine in ax.spines.values():
-        spine.set_visible(True)
+    ax.spines[:].set_visible(True)
     return mesh
 
 
