@@ -1,7 +1,7 @@
 """Draw figures/thresholds: where the original sees a change, where the optimum changes, and where training does.
 
 python scripts/draw_thresholds.py, after the notebooks: the numbers are those that they recorded. Only changes for which
-we know a lowest loss are drawn; those of Section "Uniform superposition" stand in the table of thresholds.
+the original saw in trained models and for which we know a lowest loss are drawn; Table 1 of FINDINGS has the others.
 """
 
 import json
@@ -39,7 +39,7 @@ ELSEWHERE: dict[str, Change] = {
         "collapse.three",
         {"collapse.three_half": LBFGS, "collapse.three_half_adam": ADAM},
     ),
-    "each feature begins to use two neurons": ((0.04, 0.05), "hidden.edge_pairs", {}),
+    "pure pairs of neurons become best": ((0.04, 0.05), "hidden.edge_pairs", {}),
 }
 WITHIN: dict[str, Change] = {
     "three pairs of partners: the second merges": (
@@ -49,9 +49,10 @@ WITHIN: dict[str, Change] = {
     ),
     "features begin to share neurons": ((0.5, 0.5), "hidden.edge_dedicated", {}),
     "three features in two neurons: the end": ((0.15, 0.2), "hidden.edge_three_in_two", {}),
-    "five features in three neurons: the end": ((0.12, 0.15), "hidden.edge_five_in_three", {}),
+    "five features in three neurons: the end*": ((0.12, 0.15), "hidden.edge_five_in_three", {}),
 }
 BLOCKS = {"elsewhere": PENTAGON | ELSEWHERE, "within a tenth": WITHIN}
+SAMPLED = "hidden."  # keys of losses that are sampled; the others are exact
 COLUMNS = 1.03, 1.23, 1.42  # of the numbers at the right, in widths of the axes
 NEAR = 0.9  # a factor of the original's place within which a change counts as at that place; our choice
 
@@ -82,7 +83,8 @@ def draw_row(ax: Axes, row: float, change: Change, values: dict[str, float]) -> 
     near = NEAR * between[0], between[1] / NEAR
     ax.fill_between(near, row - 0.4, row + 0.4, color="#f7dcec", lw=0, zorder=0)
     ax.plot(between, [row - 0.1] * 2, "x-", color="#d01c8b", ms=4.5, lw=2)
-    ax.plot(place, row - 0.1, "D", color="#2c6fbb", ms=4, zorder=3)
+    face = "white" if optimum.startswith(SAMPLED) else "#2c6fbb"
+    ax.plot(place, row - 0.1, "D", color="#2c6fbb", mfc=face, ms=4, zorder=3)
     for key, shape in training.items():
         face = "black" if shape == LBFGS else "white"
         ax.plot(values[key], row + 0.24, shape, color="black", mfc=face, ms=4, mew=0.7)
@@ -96,18 +98,18 @@ def draw_row(ax: Axes, row: float, change: Change, values: dict[str, float]) -> 
 def main() -> None:
     use_style()
     values = recorded()
-    figure = plt.figure(figsize=(TEXT_WIDTH, 3.0))
-    grid = figure.add_gridspec(2, 2, width_ratios=[1.0, 1.12], height_ratios=[1.9, 9.1])
+    figure = plt.figure(figsize=(TEXT_WIDTH, 2.7))
+    grid = figure.add_gridspec(2, 2, width_ratios=[1.0, 1.12], height_ratios=[1.9, 8.1])
     panels: list[dict[str, dict[str, Change]]] = [
         {"The optimum changes elsewhere": PENTAGON},
-        {"The optimum changes elsewhere": ELSEWHERE, "It changes there, within a tenth": WITHIN},
+        {"": ELSEWHERE, "It changes there, within a tenth": WITHIN},  # the first heading covers both panels
     ]
     for k, blocks in enumerate(panels):
         names, ax = figure.add_subplot(grid[k, 0]), figure.add_subplot(grid[k, 1])
         names.axis("off")
         row = -1
         for block, changes in blocks.items():
-            row += 1
+            row += bool(block)
             names.text(0, row, block, va="center", weight="bold", size=7)
             if row == 0 and k == 0:
                 for x, head in zip(COLUMNS, ("original", "optimum", "factor"), strict=True):
@@ -131,13 +133,14 @@ def main() -> None:
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.tick_params(axis="x", labelsize=7, pad=1.5)
     key = [
-        plt.Line2D([], [], color="#d01c8b", marker="x", ms=4.5, lw=2, label="seen by the original"),
-        plt.Line2D([], [], color="#2c6fbb", marker="D", ms=4, lw=0, label="optimum"),
-        plt.Line2D([], [], color="black", marker=LBFGS, ms=4, lw=0, label="trained, L-BFGS"),
-        plt.Line2D([], [], color="black", marker=ADAM, mfc="white", mew=0.7, ms=4, lw=0, label="trained, Adam"),
+        plt.Line2D([], [], color="#d01c8b", marker="x", ms=4.5, lw=2, label="original"),
+        plt.Line2D([], [], color="#2c6fbb", marker="D", ms=4, lw=0, label="optimum, exact"),
+        plt.Line2D([], [], color="#2c6fbb", marker="D", mfc="white", ms=4, lw=0, label="sampled"),
+        plt.Line2D([], [], color="black", marker=LBFGS, ms=4, lw=0, label="L-BFGS"),
+        plt.Line2D([], [], color="black", marker=ADAM, mfc="white", mew=0.7, ms=4, lw=0, label="Adam"),
         plt.Rectangle((0, 0), 1, 1, fc="#f7dcec", label="within a tenth"),
     ]
-    figure.legend(handles=key, loc="outside upper right", ncols=5)
+    figure.legend(handles=key, loc="outside upper right", ncols=6)
     for kind, dated in (("pdf", "CreationDate"), ("png", "Software")):  # without these equal drawings are equal files
         figure.savefig(ROOT / "figures" / f"thresholds.{kind}", metadata={dated: None})
     plt.close(figure)

@@ -167,7 +167,7 @@ def test_write_up_compiles_without_warnings_a_reader_could_notice(tmp_path):
 
 
 def test_thresholds_of_the_original_against_the_optimum_and_training():
-    """The introduction's counts: 4 of 8 within a tenth, one barely; of 4 trainings 2 are nearer than the optimum."""
+    """The figure's counts: 4 of 8 within a tenth, one barely; of 4 trainings 2 are nearer than the optimum."""
     values, draw_thresholds = {key: entry["value"] for key, entry in NUMBERS.items()}, script("draw_thresholds")
     near, factors, nearer, mixed = {}, [], 0, 0
     for block, changes in draw_thresholds.BLOCKS.items():
@@ -181,6 +181,36 @@ def test_thresholds_of_the_original_against_the_optimum_and_training():
     assert near == {"elsewhere": [False] * 4, "within a tenth": [True] * 4}
     assert sum(0.9 < one < 0.92 for one in factors) == 1, "one of them barely"
     assert (nearer, mixed) == (2, 2)
+
+
+def test_table_of_thresholds_counts_what_the_introduction_says():
+    """Fourteen rows: ten decided by a search, of which four agree; four with a dagger, of which none does."""
+    draw_thresholds = script("draw_thresholds")
+    rows = [
+        re.findall(r"((?:[^{}]|\{[^{}]*\})*)\}(?:\{|$)", row)
+        for row in re.findall(r"^\\ledger\{(.*\})$", TEX, re.MULTILINE)
+    ]
+    assert [len(row) for row in rows] == [8] * 14
+    verdicts = [re.sub(r"[^a-z ]|dagger", "", row[7]) for row in rows]
+    shapes = ["dagger" in row[7] for row in rows]
+    assert shapes == [False] * 10 + [True] * 4
+    assert sorted(verdicts[:10]) == ["agrees"] * 4 + ["elsewhere"] * 5 + ["nowhere"]
+    assert sorted(verdicts[10:]) == ["elsewhere"] * 3 + ["not placed"]
+    for row, verdict in zip(rows, verdicts, strict=True):
+        if verdict in ("agrees", "elsewhere"):
+            seen = [4 / 7] if "4/7" in row[2] else [float(place) for place in re.findall(r"given\{([\d.]+)\}", row[2])]
+            (key,) = re.findall(r"res\{([\w.]+)\}", row[3])
+            off = draw_thresholds.away(NUMBERS[key]["value"], (min(seen), max(seen)))
+            assert (off < -math.log(draw_thresholds.NEAR)) == (verdict == "agrees"), row[1]
+    drawn = [change for changes in draw_thresholds.BLOCKS.values() for change in changes.values()]
+    keys = {re.search(r"res\{([\w.]+)\}", row[3]).group(1) for row in rows[:8]}
+    assert {optimum for _, optimum, _ in drawn} == keys, "the figure draws the first eight rows"
+
+
+def test_a_ratio_by_arithmetic():
+    """What the network of twenty features alone predicts for a hundred, Section 11."""
+    (stated,) = re.findall(r"1-\(1-\\given\{0\.8\}\^\{15\}\)\(1-r\)=\\given\{([\d.]+)\}", TEX)
+    assert f"{1 - (1 - 0.8**15) * (1 - NUMBERS['abs20.ratio_0.03']['value']):.2f}" == stated
 
 
 def test_readme_losses_with_best_biases():
