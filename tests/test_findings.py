@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import types
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -166,45 +167,102 @@ def test_write_up_compiles_without_warnings_a_reader_could_notice(tmp_path):
     assert int(last) <= 16, "pages of the main text; details belong into the appendix"
 
 
+def rows_of(table: str, columns: int) -> list[list[str]]:
+    """The cells of each row of a table that is written with the macro of this name."""
+    rows = [
+        re.findall(r"((?:[^{}]|\{[^{}]*\})*)\}(?:\{|$)", row)
+        for row in re.findall(rf"^\\{table}\{{(.*\}})$", TEX, re.MULTILINE)
+    ]
+    assert {len(row) for row in rows} == {columns}
+    return rows
+
+
+def test_tally_of_the_original_s_claims():
+    """Of the hundred claims of the original in the claims table as many have each verdict as the prose says."""
+    claims = re.findall(r"^\\claim\{(C[1-8]|CA)\.\d+\}\{(.*)\{(\w+)\}\{\d\d\}$", TEX, re.MULTILINE)
+    verdicts = Counter(verdict for _, claim, verdict in claims if not claim.startswith(("(new)", "McGrath")))
+    assert verdicts.total() == 100
+    assert "new" not in verdicts
+    named = ("confirmed", "conditional", "moved", "refuted", "open")
+    said = [str(verdicts[verdict]) for verdict in named]
+    abstract = re.search(
+        r"Of a hundred claims (\d+) are confirmed, (\d+) conditional, (\d+) moved, (\d+) refuted and (\d+) open", TEX
+    )
+    assert list(abstract.groups()) == said
+    start = TEX.index(r"\paragraph{What is new.}")
+    paragraph = TEX[start : TEX.index(r"\begin{enumerate}", start)]
+    assert "a hundred claims" in paragraph
+    assert re.findall(r"\b(\d+)\b", re.sub(r"\\ref\{[^}]*\}", "", paragraph)) == said
+    assert re.findall(r"\\emph\{(\w+)\}", paragraph) == list(named)
+
+
 def test_thresholds_of_the_original_against_the_optimum_and_training():
-    """The figure's counts: 4 of 8 within a tenth, one barely; of 4 trainings 2 are nearer than the optimum."""
-    values, draw_thresholds = {key: entry["value"] for key, entry in NUMBERS.items()}, script("draw_thresholds")
-    near, factors, nearer, mixed = {}, [], 0, 0
+    """Four of the ten within a tenth; any cut from 0.10 to 0.23 gives the same; training is known for four."""
+    draw_thresholds = script("draw_thresholds")
+    texts = draw_thresholds.recorded()
+    off, nearer, mixed, differ, trained_at_all = {}, 0, 0, 0, 0
     for block, changes in draw_thresholds.BLOCKS.items():
-        off = [draw_thresholds.away(values[optimum], between) for between, optimum, _ in changes.values()]
-        near[block] = [one < -math.log(draw_thresholds.NEAR) for one in off]
-        factors += [math.exp(-one) for one in off]
-        for one, (between, _, training) in zip(off, changes.values(), strict=True):
-            trained = [draw_thresholds.away(values[key], between) < one for key in training]
+        assert all((optimum is None) == (block == "refuted") for _, optimum, _ in changes.values())
+        for words, (between, optimum, training) in changes.items():
+            if optimum is None:
+                continue
+            off[words] = draw_thresholds.away(float(texts[optimum]), between)
+            assert (off[words] <= draw_thresholds.NEAR) == (block == "confirmed"), words
+            places = [float(texts[key]) for key in training]
+            trained = [draw_thresholds.away(place, between) < off[words] for place in places]
+            trained_at_all += bool(trained)
             nearer += bool(trained) and all(trained)
             mixed += len(set(trained)) == 2
-    assert near == {"elsewhere": [False] * 4, "within a tenth": [True] * 4}
-    assert sum(0.9 < one < 0.92 for one in factors) == 1, "one of them barely"
+            differ += bool(places) and max(places) > 1.1 * min(places)
+    assert [len(changes) for changes in draw_thresholds.BLOCKS.values()] == [5, 1, 4]
+    low, high = map(float, re.search(r"any cut from \\given\{([\d.]+)\} to \\given\{([\d.]+)\}", TEX).groups())
+    assert low <= draw_thresholds.NEAR <= high
+    agree = [one for one in off.values() if one <= draw_thresholds.NEAR]
+    assert 0.09 < max(agree) <= low, "one of them barely"
+    assert high < min(one for one in off.values() if one > draw_thresholds.NEAR) < high + 0.01
+    assert (trained_at_all, differ) == (4, 3), "for how many training's place is known, and where two optimisers differ"
     assert (nearer, mixed) == (2, 2)
 
 
-def test_table_of_thresholds_counts_what_the_introduction_says():
-    """Fourteen rows: ten decided by a search, of which four agree; four with a dagger, of which none does."""
+def test_table_of_thresholds_counts_what_the_text_says():
+    """Ten rows in the words of the claims table: five moved, one refuted, four confirmed; the figure draws the same."""
     draw_thresholds = script("draw_thresholds")
-    rows = [
-        re.findall(r"((?:[^{}]|\{[^{}]*\})*)\}(?:\{|$)", row)
-        for row in re.findall(r"^\\ledger\{(.*\})$", TEX, re.MULTILINE)
-    ]
-    assert [len(row) for row in rows] == [8] * 14
-    verdicts = [re.sub(r"[^a-z ]|dagger", "", row[7]) for row in rows]
-    shapes = ["dagger" in row[7] for row in rows]
-    assert shapes == [False] * 10 + [True] * 4
-    assert sorted(verdicts[:10]) == ["agrees"] * 4 + ["elsewhere"] * 5 + ["nowhere"]
-    assert sorted(verdicts[10:]) == ["elsewhere"] * 3 + ["not placed"]
+    rows = rows_of("ledger", 8)
+    verdicts = [re.sub(r"[^a-z]", "", row[7]) for row in rows]
+    assert verdicts == ["moved"] * 5 + ["refuted"] + ["confirmed"] * 4
+    drawn = [(block, change) for block, changes in draw_thresholds.BLOCKS.items() for change in changes.items()]
     for row, verdict in zip(rows, verdicts, strict=True):
-        if verdict in ("agrees", "elsewhere"):
-            seen = [4 / 7] if "4/7" in row[2] else [float(place) for place in re.findall(r"given\{([\d.]+)\}", row[2])]
-            (key,) = re.findall(r"res\{([\w.]+)\}", row[3])
-            off = draw_thresholds.away(NUMBERS[key]["value"], (min(seen), max(seen)))
-            assert (off < -math.log(draw_thresholds.NEAR)) == (verdict == "agrees"), row[1]
-    drawn = [change for changes in draw_thresholds.BLOCKS.values() for change in changes.values()]
-    keys = {re.search(r"res\{([\w.]+)\}", row[3]).group(1) for row in rows[:8]}
-    assert {optimum for _, optimum, _ in drawn} == keys, "the figure draws the first eight rows"
+        seen = [4 / 7] if "4/7" in row[2] else [float(place) for place in re.findall(r"given\{([\d.]+)\}", row[2])]
+        keys = re.findall(r"res\{([\w.]+)\}", row[3])
+        training = set(re.findall(r"res\{([\w.]+)\}", row[4] + row[5]))
+        words = row[1].replace(" the end", " the end*") if "*" in row[7] else row[1]
+        change = ((min(seen), max(seen)), keys[0] if keys else None)
+        (found,) = [one for one in drawn if one[1][0] == words]
+        assert found[0] == verdict, words
+        assert found[1][1][:2] == change, words
+        assert found[1][1][2].keys() == training, words
+        assert ("hidden." in str(change[1]) or verdict == "refuted") == (row[6] == "sampled")
+    assert len(drawn) == len(rows) == 10
+
+
+def test_places_outside_table_1_are_elsewhere_too():
+    """Of the four thresholds of D* three lie elsewhere in our theory."""
+    draw_thresholds = script("draw_thresholds")
+    rows = {row[0]: row for row in rows_of("threshold", 4)}
+    for change in ("tetrahedra to triangles", "triangles to digons", "$D^*$ leaves $1/2$"):
+        (seen,) = re.findall(r"given\{([\d.]+)\}", rows[change][1])
+        (key,) = re.findall(r"res\{([\w.]+)\}", rows[change][2])
+        assert draw_thresholds.away(NUMBERS[key]["value"], (float(seen), float(seen))) > draw_thresholds.NEAR
+    assert "not located" in rows["$D^*$ leaves 1"][2]
+
+
+def test_summary_of_claims_is_sorted_by_verdict():
+    start = TEX.index(r"\label{tab:summary}")
+    rows = re.findall(
+        r"^\\ref\{sec:\w+\} & .* & (\w+) \\\\$", TEX[start : TEX.index(r"\end{table}", start)], re.MULTILINE
+    )
+    assert rows == ["confirmed"] * 3 + ["conditional"] * 9 + ["open"]
+    assert "Thirteen claims" in TEX
 
 
 def test_a_ratio_by_arithmetic():
