@@ -1,7 +1,7 @@
 """Draw figures/thresholds: where the original sees a change, where the optimum changes, and where training does.
 
 python scripts/draw_thresholds.py, after the notebooks: the places are those that they recorded, as printed. The rows
-are those of Table 1 of FINDINGS, by verdict.
+are those of the table of ten thresholds in FINDINGS, by verdict.
 """
 
 import json
@@ -55,6 +55,7 @@ CONFIRMED: dict[str, Change] = {
 BLOCKS = {"moved": PENTAGON | MOVED, "refuted": REFUTED, "confirmed": CONFIRMED}
 SAMPLED = "hidden."  # keys of losses that are sampled; the others are exact
 COLUMNS = 1.03, 1.27, 1.49  # of the numbers at the right, in widths of the axes
+ABOUT_HALF_TO = {"collapse.three_half_adam": 0.39}  # up to there about half of the starts have changed
 NEAR = 0.1  # how far, of the original's place, a change may lie off and still count as at that place; our choice
 
 
@@ -92,6 +93,8 @@ def draw_row(ax: Axes, row: float, change: Change, texts: dict[str, str]) -> Non
         words = seen, texts[optimum], "inside" if times == 1 else f"× {times:.2f}"
     for key, shape in training.items():
         face = "black" if shape == LBFGS else "white"
+        if key in ABOUT_HALF_TO:
+            ax.plot([float(texts[key]), ABOUT_HALF_TO[key]], [row + 0.24] * 2, color="black", lw=0.7, zorder=1)
         ax.plot(float(texts[key]), row + 0.24, shape, color="black", mfc=face, ms=4, mew=0.7)
     for x, word in zip(COLUMNS, words, strict=True):
         ax.text(x, row, word, transform=ax.get_yaxis_transform(), va="center", size=7)

@@ -177,23 +177,53 @@ def rows_of(table: str, columns: int) -> list[list[str]]:
     return rows
 
 
+VERDICTS = ("confirmed", "conditional", "moved", "refuted", "open")
+
+
+def originals(rows: str) -> Counter:
+    """The verdicts of the original's claims in these rows of the claims table."""
+    claims = re.findall(r"^\\claim\{(C[1-8]|CA)\.\d+\}\{(.*)\{(\w+)\}\{\d\d\}$", rows, re.MULTILINE)
+    return Counter(verdict for _, claim, verdict in claims if not claim.startswith(("(new)", "McGrath")))
+
+
 def test_tally_of_the_original_s_claims():
     """Of the hundred claims of the original in the claims table as many have each verdict as the prose says."""
-    claims = re.findall(r"^\\claim\{(C[1-8]|CA)\.\d+\}\{(.*)\{(\w+)\}\{\d\d\}$", TEX, re.MULTILINE)
-    verdicts = Counter(verdict for _, claim, verdict in claims if not claim.startswith(("(new)", "McGrath")))
+    verdicts = originals(TEX)
     assert verdicts.total() == 100
-    assert "new" not in verdicts
-    named = ("confirmed", "conditional", "moved", "refuted", "open")
-    said = [str(verdicts[verdict]) for verdict in named]
+    assert set(verdicts) == set(VERDICTS)
+    said = [str(verdicts[verdict]) for verdict in VERDICTS]
     abstract = re.search(
         r"Of a hundred claims (\d+) are confirmed, (\d+) conditional, (\d+) moved, (\d+) refuted and (\d+) open", TEX
     )
     assert list(abstract.groups()) == said
-    start = TEX.index(r"\paragraph{What is new.}")
-    paragraph = TEX[start : TEX.index(r"\begin{enumerate}", start)]
-    assert "a hundred claims" in paragraph
-    assert re.findall(r"\b(\d+)\b", re.sub(r"\\ref\{[^}]*\}", "", paragraph)) == said
-    assert re.findall(r"\\emph\{(\w+)\}", paragraph) == list(named)
+    start = TEX.index(r"Of a hundred claims of the original")
+    sentence = TEX[start : TEX.index(r" (Table~\ref{tab:tally})", start)]
+    assert re.findall(r"\b(\d+) (?:are )?\\emph\{(\w+)\}", sentence) == list(zip(said, VERDICTS, strict=True))
+    (refuted,) = re.findall(r"These (\w+) are refuted: (.*?)\.\n", TEX)
+    assert refuted[0] == "five"
+    assert len(refuted[1].split("; ")) == verdicts["refuted"] == 5
+
+
+def test_tally_by_section_is_that_of_the_claims_table():
+    *rows, last = rows_of("tally", 9)
+    parts = [originals(part) for part in TEX.split(r"\claims{")[1:]]
+    parts = [part for part in parts if part]
+    assert len(rows) == len(parts) == 9
+    for row, part in zip([*rows, last], [*parts, originals(TEX)], strict=True):
+        assert [int(count or 0) for count in row[2:8]] == [part.total(), *(part[verdict] for verdict in VERDICTS)], row
+        assert bool(row[8]) == (part["confirmed"] < part.total() < 100), "what is not confirmed"
+
+
+def test_cells_that_the_earlier_replication_s_vote_misses():
+    """Section 5 adds the two dedicated phases up."""
+    torn, without = (
+        sum(int(NUMBERS[f"earlier.missed_{phase}_{kind}"]["text"]) for phase in ("purple", "orange"))
+        for kind in ("torn", "pairs")
+    )
+    assert f"the vote misses {torn + without} of them. In {torn} of these most" in TEX
+    assert f"In the other {without} most" in TEX
+    cells = int(NUMBERS["earlier.cells_alone"]["text"])
+    assert f"{1 - (torn + without) / cells:.0%}" == NUMBERS["earlier.alone_SparseFeatures"]["text"]
 
 
 def test_thresholds_of_the_original_against_the_optimum_and_training():
@@ -220,12 +250,18 @@ def test_thresholds_of_the_original_against_the_optimum_and_training():
     agree = [one for one in off.values() if one <= draw_thresholds.NEAR]
     assert 0.09 < max(agree) <= low, "one of them barely"
     assert high < min(one for one in off.values() if one > draw_thresholds.NEAR) < high + 0.01
+    (passes,) = re.findall(r"passes it at \$\\given\{([\d.]+)\}\$", TEX)
+    assert float(passes) == pytest.approx(1 - max(agree))
+    assert "Five are moved, which are four claims, and one is refuted. Training was located for four of the ten." in TEX
     assert (trained_at_all, differ) == (4, 3), "for how many training's place is known, and where two optimisers differ"
     assert (nearer, mixed) == (2, 2)
 
 
 def test_table_of_thresholds_counts_what_the_text_says():
-    """Ten rows in the words of the claims table: five moved, one refuted, four confirmed; the figure draws the same."""
+    """Ten rows in the words of the claims table: five moved, one refuted, four confirmed; the figure draws the same.
+
+    The claims that are moved are those of the five moved rows.
+    """
     draw_thresholds = script("draw_thresholds")
     rows = rows_of("ledger", 8)
     verdicts = [re.sub(r"[^a-z]", "", row[7]) for row in rows]
@@ -235,6 +271,8 @@ def test_table_of_thresholds_counts_what_the_text_says():
         seen = [4 / 7] if "4/7" in row[2] else [float(place) for place in re.findall(r"given\{([\d.]+)\}", row[2])]
         keys = re.findall(r"res\{([\w.]+)\}", row[3])
         training = set(re.findall(r"res\{([\w.]+)\}", row[4] + row[5]))
+        for key, end in draw_thresholds.ABOUT_HALF_TO.items():
+            assert (key in training) == (rf"to \given{{{end:g}}}" in row[4])
         words = row[1].replace(" the end", " the end*") if "*" in row[7] else row[1]
         change = ((min(seen), max(seen)), keys[0] if keys else None)
         (found,) = [one for one in drawn if one[1][0] == words]
@@ -243,9 +281,11 @@ def test_table_of_thresholds_counts_what_the_text_says():
         assert found[1][1][2].keys() == training, words
         assert ("hidden." in str(change[1]) or verdict == "refuted") == (row[6] == "sampled")
     assert len(drawn) == len(rows) == 10
+    moved = re.findall(r"^\\claim\{([^}]+)\}.*\{moved\}\{\d\d\}$", TEX, re.MULTILINE)
+    assert moved == ["C3.3", "C4.23", "C4.41", "C7.7"], "equal pair, pentagon, mergers, pairs of neurons"
 
 
-def test_places_outside_table_1_are_elsewhere_too():
+def test_places_outside_the_ten_thresholds_are_elsewhere_too():
     """Of the four thresholds of D* three lie elsewhere in our theory."""
     draw_thresholds = script("draw_thresholds")
     rows = {row[0]: row for row in rows_of("threshold", 4)}
