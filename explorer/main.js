@@ -143,5 +143,5 @@ window.toymodels = {
   },
 };
 canvas.readTheme();
-main.visit(location.hash || document.documentElement.dataset.state, history.state);
+main.visit(location.hash, history.state);
 redraw.schedule('ready');
