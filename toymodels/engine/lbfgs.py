@@ -97,13 +97,15 @@ def _direction(rows, value, stored):
         _add(step, value[WEIGHTS + pair] - share, rows[STEPS + pair])
 
 
-@inner
+@part
 def _shorter(scale, slope, rise):
     """The next step of the line search after one of length scale that changed the loss by rise."""
     if not rise < np.inf:
         return 0.1 * scale  # not a number, or infinite
     curved = -0.5 * slope * scale * scale / (rise - slope * scale)  # minimum of the parabola
-    return min(max(curved, 0.1 * scale), 0.5 * scale)
+    if curved > 0.5 * scale:
+        return 0.5 * scale
+    return curved if curved > 0.1 * scale else 0.1 * scale
 
 
 @part
@@ -118,13 +120,14 @@ def _aim(rows, value, state, tolerance):
         slope = -_dot(gradient, gradient)
     largest = 0.0
     for i in range(step.size):
-        largest = max(largest, abs(step[i]))
+        if abs(step[i]) > largest:
+            largest = abs(step[i])
     if not -slope > 1e-3 * tolerance * value[LOSS] or largest == 0.0:
         return LAST
     state[USED] += 1
-    scale = min(1.0, LONGEST_STEP / largest)
-    if state[STORED] == 0:
-        scale = min(scale, 0.1 / largest)
+    scale, longest = 1.0, (0.1 if state[STORED] == 0 else LONGEST_STEP) / largest
+    if longest < scale:
+        scale = longest
     value[SLOPE], value[LARGEST], value[SCALE] = slope, largest, scale
     return STEP
 
@@ -167,15 +170,15 @@ def _judged(value, state, new_loss, tolerance):
 
 
 @fast
-def _advance(w, active, iterations, tolerance, frames):
+def _advance(all_rows, trials, trial_gradients, trial_losses, values, states, active, iterations, tolerance, frames):
     """Takes in the losses at the trial points of the first `active` slots, and proposes the next ones.
 
     Returns the number of instances that are done, and of those that ask for a fresh frame.
     """
     done = afresh = 0
     for k in range(active):
-        rows, value, state = w.rows[k], w.value[k], w.state[k]
-        trial, trial_gradient, new_loss = w.trial[k], w.trial_gradient[k], w.trial_loss[k]
+        rows, value, state = all_rows[k], values[k], states[k]
+        trial, trial_gradient, new_loss = trials[k], trial_gradients[k], trial_losses[k]
         theta, gradient, step = rows[HERE], rows[GRADIENT], rows[ALONG]
         if state[WAITS] == DONE:
             done += 1
@@ -264,7 +267,7 @@ def minimise(
         active = slots - len(load(w, np.arange(slots)))
         while active:
             kernel.evaluate(w.trial[:active], w.trial_gradient[:active], w.trial_loss[:active], w.some[:active])
-            done, afresh = _advance(w, active, iterations, tolerance, kernel.has_frames)
+            done, afresh = _advance(*w[:6], active, iterations, tolerance, kernel.has_frames)
             if afresh:
                 asks = w.state[:active, WAITS]
                 kernel.refresh(w.some[:active][(asks == AFRESH) | (asks == LAST)])

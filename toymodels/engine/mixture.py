@@ -25,7 +25,7 @@ def _nothing_on(b, importance, chance, floor, slope):
     """The part of a state in which x = 0: Σ_i I_i max(b_i, floor)²."""
     loss = 0.0
     for i in range(b.size):
-        off = max(b[i], floor)
+        off = floor if b[i] < floor else b[i]
         loss += chance * importance[i] * off * off
         slope[slope.size - b.size + i] += 2.0 * chance * importance[i] * off
     return loss
