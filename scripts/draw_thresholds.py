@@ -1,4 +1,4 @@
-"""Draw figures/thresholds: where the original sees a change, where the optimum changes, and where training does.
+"""Draw figures/thresholds: how far from the original's places the optimum changes, and training.
 
 python scripts/draw_thresholds.py, after the notebooks: the places are those that they recorded, as printed. The rows
 are those of the table of ten thresholds in FINDINGS, by verdict.
@@ -10,24 +10,22 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullLocator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
 from studies.report import by_key, use_style
-from toymodels.plots.base import TEXT_WIDTH, density_axis
+from toymodels.plots.base import TEXT_WIDTH
 
 ROOT = Path(__file__).resolve().parents[1]
 LBFGS, ADAM = "^", "v"  # markers of training
 # change: (the original's densities around it, key of the optimum if there is one, training by its key)
 Change = tuple[tuple[float, float], str | None, dict[str, str]]
-PENTAGON: dict[str, Change] = {  # in relative density, on an axis of its own
-    "a pentagon breaks into two pairs": (
+MOVED: dict[str, Change] = {
+    "a pentagon breaks into two pairs": (  # its places are densities of one feature, relative to the others
         (0.4, 0.4),
         "perturbed.crossing",
         {"perturbed.half": LBFGS, "perturbed.half_adam": ADAM},
     ),
-}
-MOVED: dict[str, Change] = {
     "three pairs of partners: the first merges": (
         (0.05, 0.05),
         "collapse.one",
@@ -52,11 +50,17 @@ CONFIRMED: dict[str, Change] = {
     "three features in two neurons: the end": ((0.15, 0.2), "hidden.edge_three_in_two", {}),
     "five features in three neurons: the end*": ((0.12, 0.15), "hidden.edge_five_in_three", {}),
 }
-BLOCKS = {"moved": PENTAGON | MOVED, "refuted": REFUTED, "confirmed": CONFIRMED}
+BLOCKS = {"moved": MOVED, "refuted": REFUTED, "confirmed": CONFIRMED}
+HEADS = {"moved": "farther than 10 %", "refuted": "never the optimum", "confirmed": "within 10 %"}
 SAMPLED = "hidden."  # keys of losses that are sampled; the others are exact
-COLUMNS = 1.03, 1.27, 1.49  # of the numbers at the right, in widths of the axes
 ABOUT_HALF_TO = {"collapse.three_half_adam": 0.39}  # up to there about half of the starts have changed
 NEAR = 0.1  # how far, of the original's place, a change may lie off and still count as at that place; our choice
+COLUMNS = -1.01, 1.025, 1.335, 1.825  # of words and numbers, in widths of the axes; the rules end at EDGE
+EDGE = 2.05
+BELOW = {LBFGS: 0.46, ADAM: 0.94}  # of training under the optimum, in rows
+ORIGINAL, OPTIMUM, BAND = "#d01c8b", "#2c6fbb", "#f7dcec"
+DIAMOND = {"marker": "D", "color": OPTIMUM, "ms": 6, "mew": 1.1, "lw": 0}
+TRIANGLE = {"color": "black", "ms": 4, "mew": 0.7, "lw": 0}
 
 
 def factor(place: float, between: tuple[float, float]) -> float:
@@ -76,80 +80,66 @@ def recorded() -> dict[str, str]:
     }
 
 
-def draw_row(ax: Axes, row: float, change: Change, texts: dict[str, str]) -> None:
-    """One change: the original above, the optimum on it, training below, and the numbers at the right."""
+def write(ax: Axes, row: float, *words: str, **style: object) -> None:
+    """Words of one row, in COLUMNS."""
+    for x, word in zip(COLUMNS, words, strict=False):
+        ax.text(x, row, word, transform=ax.get_yaxis_transform(), va="center", size=7, **style)
+
+
+def draw_row(ax: Axes, row: float, name: str, change: Change, texts: dict[str, str]) -> None:
+    """One change: the optimum, training below it, and the numbers at the right."""
     between, optimum, training = change
-    near = (1 - NEAR) * between[0], (1 + NEAR) * between[1]
-    ax.fill_between(near, row - 0.4, row + 0.4, color="#f7dcec", lw=0, zorder=0)
-    ax.plot(between, [row - 0.1] * 2, "x-", color="#d01c8b", ms=4.5, lw=2)
-    seen = "4/7" if between == (4 / 7, 4 / 7) else "–".join(f"{density:g}" for density in dict.fromkeys(between))
-    words = seen, "nowhere", ""
+    seen, how = "–".join(f"{place:g}" for place in dict.fromkeys(between)), "between two stated"
+    if between == (4 / 7, 4 / 7):
+        seen, how = "4/7 ≈ 0.571", "implied by formulas"
+    elif between[0] == between[1]:
+        how = "stated, relative" if optimum == "perturbed.crossing" else "stated"
+    write(ax, row, f"  {name}", seen, how, texts[optimum] if optimum else "–")
+    ax.axhline(row - 0.5, COLUMNS[0], EDGE, color="0.85", lw=0.5, zorder=0, clip_on=False)
     if optimum:
-        place = float(texts[optimum])
-        ax.plot([min(*between, place), max(*between, place)], [row - 0.1] * 2, color="0.8", lw=0.8, zorder=1)
-        face = "white" if optimum.startswith(SAMPLED) else "#2c6fbb"
-        ax.plot(place, row - 0.1, "D", color="#2c6fbb", mfc=face, ms=4, zorder=3)
-        times = factor(place, between)
-        words = seen, texts[optimum], "inside" if times == 1 else f"× {times:.2f}"
+        face = "white" if optimum.startswith(SAMPLED) else OPTIMUM
+        ax.plot(factor(float(texts[optimum]), between), row, mfc=face, **DIAMOND)
+    else:
+        ax.text(1.13, row, "at no density", color=OPTIMUM, va="center", size=7)
     for key, shape in training.items():
-        face = "black" if shape == LBFGS else "white"
-        if key in ABOUT_HALF_TO:
-            ax.plot([float(texts[key]), ABOUT_HALF_TO[key]], [row + 0.24] * 2, color="black", lw=0.7, zorder=1)
-        ax.plot(float(texts[key]), row + 0.24, shape, color="black", mfc=face, ms=4, mew=0.7)
-    for x, word in zip(COLUMNS, words, strict=True):
-        ax.text(x, row, word, transform=ax.get_yaxis_transform(), va="center", size=7)
+        ends = [factor(place, between) for place in (float(texts[key]), ABOUT_HALF_TO.get(key, float(texts[key])))]
+        ax.plot(ends, [row + BELOW[shape]] * 2, color="black", lw=0.7)
+        ax.plot(ends[0], row + BELOW[shape], shape, mfc="black" if shape == LBFGS else "white", **TRIANGLE)
 
 
 def main() -> None:
     use_style()
     texts = recorded()
-    figure = plt.figure(figsize=(TEXT_WIDTH, 3.1))
-    grid = figure.add_gridspec(2, 2, width_ratios=[1.0, 1.12], height_ratios=[1.9, 11.1])
-    panels: list[dict[str, dict[str, Change]]] = [
-        {"Moved: the optimum changes elsewhere": PENTAGON},
-        {  # the first heading covers both panels
-            "": MOVED,
-            "Refuted: it has this code at no density": REFUTED,
-            "Confirmed: it changes there, within a tenth": CONFIRMED,
-        },
-    ]
-    for k, blocks in enumerate(panels):
-        names, ax = figure.add_subplot(grid[k, 0]), figure.add_subplot(grid[k, 1])
-        names.axis("off")
-        row = -1
-        for block, changes in blocks.items():
-            row += bool(block)
-            names.text(0, row, block, va="center", weight="bold", size=7)
-            if row == 0 and k == 0:
-                for x, head in zip(COLUMNS, ("original", "optimum", "factor"), strict=True):
-                    ax.text(x, row, head, transform=ax.get_yaxis_transform(), va="center", color="0.4", size=7)
-            for words, change in changes.items():
-                row += 1
-                names.text(0.04, row, words, va="center", size=7)
-                draw_row(ax, row, change, texts)
-        for each in (names, ax):
-            each.set_ylim(row + 0.6, -0.6)
-        ax.set_yticks([])
-        ax.spines["left"].set_visible(False)
-        if k:
-            density_axis(ax, 0.8, 0.025)
-            ax.set_xlabel("density $p$ of the features", size=7, labelpad=1)
-            ax.set_xticks([0.5, 0.3, 0.2, 0.1, 0.05, 0.03])
-        else:
-            ax.set(xscale="log", xlim=(0.8, 0.14))
-            ax.set_xlabel("density of one feature, over that of the other four", size=7, labelpad=1)
-            ax.set_xticks([0.6, 0.4, 0.3, 0.2], ["0.6", "0.4", "0.3", "0.2"])
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.tick_params(axis="x", labelsize=7, pad=1.5)
+    figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 3.6))
+    figure.set_layout_engine("none")
+    ax.set_position((0.331, 0.1, 0.325, 0.84))
+    write(ax, 0, "", "place in the\noriginal", "how it is\ngiven there", "place of\noptimum", color="0.4")
+    ax.text(0.53, 0, "← changes on\nsparser data", va="center", size=7)
+    ax.text(1.75, 0, "changes on →\ndenser data", ha="right", va="center", size=7)
+    ax.text(1, 0, "original", color=ORIGINAL, ha="center", va="center", size=7)
+    row = 0.0
+    for block, changes in BLOCKS.items():
+        row += 1.1
+        write(ax, row, f"{block.capitalize()}: {HEADS[block]}", weight="bold")
+        for name, change in changes.items():
+            row += 1
+            draw_row(ax, row, name, change, texts)
+            row += 0.8 * bool(change[2])
+    ax.fill_between([1 - NEAR, 1 + NEAR], 0.6, row + 0.6, color=BAND, lw=0, zorder=-1)
+    ax.plot([1, 1], [0.6, row + 0.6], color=ORIGINAL, zorder=1)
+    ax.set(xscale="log", xlim=(0.53, 1.75), ylim=(row + 0.6, -0.6), yticks=[])
+    ax.spines["left"].set_visible(False)
+    ax.set_xticks([0.6, 0.8, 1, 1.2, 1.4, 1.6], ["0.6", "0.8", "1", "1.2", "1.4", "1.6"])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("place / nearest place of the original", size=7, labelpad=2)
     key = [
-        plt.Line2D([], [], color="#d01c8b", marker="x", ms=4.5, lw=2, label="original"),
-        plt.Line2D([], [], color="#2c6fbb", marker="D", ms=4, lw=0, label="optimum, exact"),
-        plt.Line2D([], [], color="#2c6fbb", marker="D", mfc="white", ms=4, lw=0, label="sampled"),
-        plt.Line2D([], [], color="black", marker=LBFGS, ms=4, lw=0, label="L-BFGS"),
-        plt.Line2D([], [], color="black", marker=ADAM, mfc="white", mew=0.7, ms=4, lw=0, label="Adam"),
-        plt.Rectangle((0, 0), 1, 1, fc="#f7dcec", label="within a tenth"),
+        plt.Line2D([], [], label="optimum, exact loss", **DIAMOND),
+        plt.Line2D([], [], mfc="white", label="optimum, sampled loss", **DIAMOND),
+        plt.Line2D([], [], marker=LBFGS, label="training, L-BFGS", **TRIANGLE),
+        plt.Line2D([], [], marker=ADAM, mfc="white", label="training, Adam", **TRIANGLE),
+        plt.Rectangle((0, 0), 1, 1, fc=BAND, label="within 10 %"),
     ]
-    figure.legend(handles=key, loc="outside upper right", ncols=6)
+    figure.legend(handles=key, loc="upper center", ncols=5, borderaxespad=0.1, handletextpad=0.2)
     for kind, dated in (("pdf", "CreationDate"), ("png", "Software")):  # without these equal drawings are equal files
         figure.savefig(ROOT / "figures" / f"thresholds.{kind}", metadata={dated: None})
     plt.close(figure)
