@@ -347,7 +347,7 @@ def test_readme_losses_with_best_biases():
     for value in (*(one.fun for one in on_features[:3]), *(one.fun for one in turned[:2])):
         assert f"{value:.4f}" in README
     for key in ("dictionary.price_true", "dictionary.price_twisted"):
-        assert f"in total {NUMBERS[key]['value']:.2f}" in README
+        assert f"| {NUMBERS[key]['value']:.2f} |" in README
     assert abs(turned[3].fun - on_features[3].fun) < 2e-6, "they tie at 0.1148"
     assert abs(0.1148 * dictionaries.PENTAGON_LENGTH - NUMBERS["dictionary.limit"]["value"]) < 2e-4
     assert abs(turned[2].fun - on_features[2].fun) < 1e-6, "above the border the turned one turns back"

@@ -1,5 +1,6 @@
 import json
 import math
+import multiprocessing
 import subprocess
 import sys
 
@@ -173,3 +174,20 @@ def test_data_come_back_and_are_byte_stable(scratch):
     data = np.load(scratch / "line.npz")
     assert data["W"].shape == (2, 3)
     assert data["count"].tolist() == [0, 1, 2]
+
+
+def _records(folder, notebook):
+    out = report.Report(notebook, folder)
+    for k in range(20):
+        out.record(f"{notebook}.{k}", k, 0)
+
+
+def test_notebooks_side_by_side_lose_no_number(tmp_path):
+    names = [f"{k:02d}_some" for k in range(4)]
+    many = [multiprocessing.get_context("spawn").Process(target=_records, args=(tmp_path, name)) for name in names]
+    for one in many:
+        one.start()
+    for one in many:
+        one.join()
+    book = json.loads((tmp_path / "numbers.json").read_text())
+    assert {name: len(numbers) for name, numbers in book.items()} == dict.fromkeys(names, 20)

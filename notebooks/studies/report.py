@@ -5,6 +5,8 @@ import math
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +20,11 @@ from toymodels import saved
 from toymodels.checks import require
 from toymodels.data import Features
 from toymodels.models import ToyModel
+
+try:
+    import fcntl
+except ImportError:  # Windows, where no two notebooks are run side by side
+    fcntl = None
 
 Value = TypeVar("Value")
 
@@ -68,6 +75,20 @@ def write_atomically(path: Path, text: str) -> None:
         part.write(text)
     Path(part.name).chmod(0o644)
     os.replace(part.name, path)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While this lasts, no other process is in it for the same folder: notebooks that run side by side share files."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 class Report:
@@ -175,10 +196,11 @@ class Report:
         return value
 
     def _write(self) -> None:
-        book = self._merged("numbers.json", self.numbers)
-        write_atomically(self.folder / "numbers.tex", numbers_tex(book))
-        chosen = self._merged("settings.json", self.chosen)
-        write_atomically(self.folder / "settings.tex", settings_tex(chosen))
+        with alone(self.folder):
+            book = self._merged("numbers.json", self.numbers)
+            write_atomically(self.folder / "numbers.tex", numbers_tex(book))
+            chosen = self._merged("settings.json", self.chosen)
+            write_atomically(self.folder / "settings.tex", settings_tex(chosen))
 
     def _merged(self, name: str, mine: dict) -> dict[str, dict]:
         """The file of that name, by notebook, with what this notebook has now."""
