@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from studies.tables import table
-from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, density_axis, panel_row
+from toymodels.plots.base import SIGNED, TEXT_WIDTH, array, panel_row
 
 LATENT = "#e66101"
+ENCODER = {"color": "#5e3c99", "lw": 0.9, "ls": (0, (3.5, 2))}
 ARROW = {"arrowstyle": "-|>,head_length=0.3,head_width=0.15", "color": LATENT, "lw": 1.1, "shrinkA": 0, "shrinkB": 0}
 
 
@@ -39,57 +40,95 @@ def arrow_rows(rows: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarray]]])
     return figure
 
 
-def dictionary_paths(paths: Mapping[str, Sequence[tuple[float, float]]], lowest: Mapping[str, tuple]) -> Figure:
-    """How two dictionaries write one feature of the pentagon, the one that points up; then dictionaries, as arrows.
+def dictionary_paths(paths: Mapping[str, tuple[Sequence, Sequence]], lowest: Mapping[str, tuple]) -> Figure:
+    """How two dictionaries read and write one feature of the pentagon, the one that points up; then dictionaries.
 
-    paths: title -> what is added up, each an angle in degrees, counted from the feature, and a length. lowest: title ->
-    D and W.
+    paths: title -> angles of encoders, and what is added up, each an angle and a length. Angles are in degrees, counted
+    from the feature to the left. lowest: title -> D and W, drawn as arrows.
     """
-    ratios = [1.3] * len(paths) + [1] * len(lowest)
-    figure, axes = plt.subplots(1, len(ratios), figsize=(TEXT_WIDTH, 1.65), width_ratios=ratios)
-    around = np.radians(90 + 72 * np.arange(5))
-    for ax, (title, pieces) in zip(axes, paths.items(), strict=False):
-        arrows(ax, np.zeros((2, 0)), np.stack([np.cos(around), np.sin(around)]))
+    ratios = [1.6] * len(paths) + [1] * len(lowest)
+    figure, axes = plt.subplots(1, len(ratios), figsize=(TEXT_WIDTH, 1.75), width_ratios=ratios)
+    for ax, (title, (encoders, written)) in zip(axes, paths.items(), strict=False):
+        arrows(ax, np.zeros((2, 0)), _towards(72 * np.arange(5)))
+        for angle in encoders:
+            _encoder(ax, angle)
         at = np.zeros(2)
-        for angle, length in pieces:
-            step = length * np.array([-np.sin(np.radians(angle)), np.cos(np.radians(angle))])
+        for angle, length in written:
+            step = length * _towards(angle)
             ax.annotate("", at + step, at, arrowprops=ARROW | {"lw": 1.5}, zorder=2)
-            side = (
-                {"xytext": (5, 0), "ha": "left"}
-                if angle == 0
-                else {"xytext": (-3, 3 if angle < 0 else -3), "ha": "right"}
-            )
-            ax.annotate(
-                f"{length:.2f}", at + step / 2, textcoords="offset points", size=7, color=LATENT, va="center", **side
-            )
+            place = {"xytext": (-4.5, 0), "ha": "right"}
+            if abs(angle) == 72:  # two short arrows, one above the other
+                place["xytext"] = (-8, -5 if angle > 0 else 5)
+            elif angle < 0:  # on the other side of the feature, as an encoder is on this one
+                place = {"xytext": (11, -3), "ha": "left"}
+            look = {"textcoords": "offset points", "va": "center", "size": 7, "color": LATENT}
+            ax.annotate(f"{length:.2f}", at + step / 2, **look, **place)
             at = at + step
         ax.plot(*at, "o", ms=3.5, color="black", zorder=3)
-        ax.set(title=title, xlim=(-0.98, 0.98), ylim=(-0.35, 1.25))
+        ax.set(title=title, xlim=(-1.2, 1.2), ylim=(-0.35, 1.2))
     for ax, (title, (D, W)) in zip(axes[len(paths) :], lowest.items(), strict=True):
         arrows(ax, D, W)
         ax.set_title(title)
     for ax in axes:
         ax.title.set_size(7.5)
+        ax.set_anchor("N")
+    looks = {
+        "encoder (reads)": ENCODER,
+        "arrow (writes)": {"color": LATENT, "lw": 1.5},
+        "feature": {"color": "0.8", "lw": 5},
+        "$h$": {"color": "black", "marker": "o", "ms": 3.5, "lw": 0},
+    }
+    handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
-def found_map(cells: Mapping[tuple[float, float], int], borders: Mapping[float, float], limit: float) -> Figure:
-    """Number of features found by the lowest dictionary in cells (p, λ), and the border of the true one.
+def _towards(angle: float | np.ndarray) -> np.ndarray:
+    """The direction [2, ...] at an angle in degrees from upwards, to the left."""
+    return np.stack([-np.sin(np.radians(angle)), np.cos(np.radians(angle))])
 
-    borders: λ from which the true dictionary is the lowest, by p. limit: that of p -> 0.
+
+def _encoder(ax: Axes, angle: float) -> None:
+    """The direction of an encoder, dashed, and its angle with the feature that points up."""
+    tip, look = 1.15 * _towards(angle), {"color": ENCODER["color"], "size": 6.5}
+    ax.plot(*np.stack([0 * tip, tip]).T, **ENCODER, zorder=1.5)
+    if angle < 0:  # to the right, where there is room for an arc
+        ax.plot(*(0.36 * _towards(np.linspace(0, angle))), color=ENCODER["color"], lw=0.6, zorder=1.5)
+        ax.text(*(0.4 * _towards(angle / 2)), f"{-angle:g}°", va="bottom", **look)
+    elif angle == 90:
+        ax.plot([-0.16, -0.16, 0], [0, 0.16, 0.16], color=ENCODER["color"], lw=0.6, zorder=1.5)
+        ax.annotate("90°: silent", tip, (0, -3), textcoords="offset points", va="top", **look)
+    elif 0 < angle < 45:
+        ax.annotate(f"{angle:g}°", tip, (-3, 0), textcoords="offset points", ha="right", va="center", **look)
+
+
+def found_map(cells: Mapping[tuple[float, float], int], borders: Mapping[float, float], limit: float) -> Figure:
+    """Number of features found by the lowest dictionary in cells (p, λ), a table, and the border of the true one.
+
+    borders: λ from which the true dictionary is the lowest, by p, a row of its own; all lie between the same two of the
+    penalties. limit: that of p -> 0.
     """
+    densities, penalties = (sorted(set(values), reverse=True) for values in zip(*cells, strict=True))
+    edge = sum(penalty > limit for penalty in penalties)  # the row of the border
+    rows = [*penalties[:edge], None, *penalties[edge:]]
+    found = np.array([[np.nan if row is None else cells[p, row] for p in densities] for row in rows])
+    texts = [["" if np.isnan(value) else f"{value:.0f}" for value in row] for row in found]
     figure, ax = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.1))
-    p, penalty = np.array(list(cells)).T
-    shades = ListedColormap(plt.get_cmap("PuOr_r")(np.linspace(0.15, 0.9, 6)))
-    look = {"cmap": shades, "vmin": -0.5, "vmax": 5.5, "s": 90, "edgecolor": "0.4", "lw": 0.5, "zorder": 3}
-    dots = ax.scatter(p, penalty, c=list(cells.values()), **look)
-    ax.plot(list(borders), list(borders.values()), "k.-", lw=1, ms=4, label="true dictionary the lowest above")
-    ax.axhline(limit, color="black", lw=0.8, ls=":", label=r"the same for $p\to0$")
-    density_axis(ax, 1.4 * p.max(), p.min() / 1.4)
-    ax.set(yscale="log", ylabel=r"penalty $\lambda$")
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1))
-    figure.colorbar(dots, ax=ax, ticks=range(6), label="features found of five")
+    names = ["" if row is None else f"{row:g}" for row in rows]
+    table(ax, found, texts, names, densities, cmap="Oranges", vmin=0, vmax=6.5)
+    ax.hlines(np.arange(len(rows)) + 0.5, -0.5, len(densities) - 0.5, color="white", lw=1)
+    ax.vlines(np.arange(len(densities)) + 0.5, -0.5, len(rows) - 0.5, color="white", lw=1)
+    ax.hlines(edge, -0.5, len(densities) - 0.5, color="black", lw=2.5, zorder=3)
+    for column, p in enumerate(densities):
+        if p in borders:
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # a gap in the line
+            ax.text(column, edge, f"{borders[p]:.3f}", ha="center", va="center", size=7, weight="bold", bbox=box)
+    side = {"x": len(densities) - 0.4, "va": "center", "size": 7}
+    ax.text(y=(edge - 1) / 2, s="5: above the line the lowest\nis the true dictionary", **side)
+    ax.text(y=edge, s=rf"border ($p\to0$: {limit:.3f})", weight="bold", **side)
+    ax.text(y=(edge + len(rows)) / 2, s="below the line\nanother is lower", **side)
+    ax.set(title="features found, of five", xlabel="density $p$", ylabel=r"penalty $\lambda$")
+    ax.spines[:].set_visible(False)
     return figure
 
 
