@@ -208,7 +208,8 @@ def test_tally_of_the_original_s_claims():
     assert sorted(refuted) == sorted(row[0] for row in rows_of("refuted", 3)), "the table of refuted claims"
     assert len(refuted) == verdicts["refuted"] == 5
     about = Counter(about for _, _, about, _ in original_claims(TEX))
-    (said,) = re.findall(r"(\d+) of the hundred verdicts are about the loss, (\d+) about training, (\d+) about both", TEX)
+    sentence = r"(\d+) of the hundred verdicts are about the loss, (\d+) about training, (\d+) about both"
+    (said,) = re.findall(sentence, TEX)
     assert said == tuple(str(about[kind]) for kind in ("loss", "training", "both"))
 
 
