@@ -205,7 +205,7 @@ def test_tally_of_the_original_s_claims():
     sentence = TEX[start : TEX.index(r" (Table~\ref{tab:tally})", start)]
     assert re.findall(r"\b(\d+) (?:are )?\\emph\{(\w+)\}", sentence) == list(zip(said, VERDICTS, strict=True))
     refuted = re.findall(r"^\\claim\{(C[1-8]\.\d+)\}.*\{refuted\}\{\d\d\}$", TEX, re.MULTILINE)
-    assert sorted(refuted) == sorted(row[0] for row in rows_of("refuted", 3)), "the table of refuted claims"
+    assert sorted(refuted) == sorted(row[0] for row in rows_of("refuted", 4)), "the table of refuted claims"
     assert len(refuted) == verdicts["refuted"] == 5
     about = Counter(about for _, _, about, _ in original_claims(TEX))
     sentence = r"(\d+) of the hundred verdicts are about the loss, (\d+) about training, (\d+) about both"
@@ -352,3 +352,15 @@ def test_readme_losses_with_best_biases():
     assert abs(turned[3].fun - on_features[3].fun) < 2e-6, "they tie at 0.1148"
     assert abs(0.1148 * dictionaries.PENTAGON_LENGTH - NUMBERS["dictionary.limit"]["value"]) < 2e-4
     assert abs(turned[2].fun - on_features[2].fun) < 1e-6, "above the border the turned one turns back"
+
+
+def test_readme_four_neurons_serve_six_features():
+    """The table of README: each feature is read by two of four neurons, and subtracts from what the others serve."""
+    reads = torch.tensor([[1, 1, 1, 0, 0, 0], [1, 0, 0, 1, 1, 0], [0, 1, 0, 1, 0, 1], [0, 0, 1, 0, 1, 1]]).double()
+    x = torch.zeros(8, 6, dtype=torch.float64)
+    x[range(6), range(6)], x[6, 0], x[7, 0], x[7, 5] = 0.8, 0.8, 0.8, 0.4
+    y = ((x @ reads.T).relu() @ (reads - 0.5)).relu()  # half of its two neurons, minus half of the other two
+    assert torch.allclose(y[:7], x[:7]), "exact if one feature is on"
+    assert torch.allclose(y[7, [0, 1, 5]], torch.tensor([0.4, 0.0, 0.0]).double()), (
+        "not if two are that share no neuron"
+    )

@@ -102,8 +102,10 @@ def _encoder(ax: Axes, angle: float) -> None:
         ax.annotate(f"{angle:g}°", tip, (-3, 0), textcoords="offset points", ha="right", va="center", **look)
 
 
-def found_map(cells: Mapping[tuple[float, float], int], borders: Mapping[float, float], limit: float) -> Figure:
-    """Number of features found by the lowest dictionary in cells (p, λ), a table, and the border of the true one.
+def found_map(
+    cells: Mapping[tuple[float, float], tuple[float, int]], borders: Mapping[float, float], limit: float
+) -> Figure:
+    """How far the lowest dictionary lies below the true one in cells (p, λ), and how many features it finds, a table.
 
     borders: λ from which the true dictionary is the lowest, by p, a row of its own; all lie between the same two of the
     penalties. limit: that of p -> 0.
@@ -111,23 +113,25 @@ def found_map(cells: Mapping[tuple[float, float], int], borders: Mapping[float, 
     densities, penalties = (sorted(set(values), reverse=True) for values in zip(*cells, strict=True))
     edge = sum(penalty > limit for penalty in penalties)  # the row of the border
     rows = [*penalties[:edge], None, *penalties[edge:]]
-    found = np.array([[np.nan if row is None else cells[p, row] for p in densities] for row in rows])
-    texts = [["" if np.isnan(value) else f"{value:.0f}" for value in row] for row in found]
+    inside = [[(0.0, -1) if row is None else cells[p, row] for p in densities] for row in rows]
+    words = {True: "true, {1:d}", False: "{0:.1%}, {1:d}"}
+    texts = [["" if one[1] < 0 else words[one[0] < 1e-4].format(*one) for one in row] for row in inside]
     figure, ax = plt.subplots(figsize=(0.62 * TEXT_WIDTH, 2.1))
-    names = ["" if row is None else f"{row:g}" for row in rows]
-    table(ax, found, texts, names, densities, cmap="Oranges", vmin=0, vmax=6.5)
+    shades = np.array([[saved for saved, _ in row] for row in inside])
+    table(ax, shades, texts, ["" if row is None else row for row in rows], densities, cmap="Oranges", vmin=0, vmax=0.35)
     ax.hlines(np.arange(len(rows)) + 0.5, -0.5, len(densities) - 0.5, color="white", lw=1)
     ax.vlines(np.arange(len(densities)) + 0.5, -0.5, len(rows) - 0.5, color="white", lw=1)
     ax.hlines(edge, -0.5, len(densities) - 0.5, color="black", lw=2.5, zorder=3)
-    for column, p in enumerate(densities):
-        if p in borders:
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # a gap in the line
-            ax.text(column, edge, f"{borders[p]:.3f}", ha="center", va="center", size=7, weight="bold", bbox=box)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # a gap in the line
+    for p, border in borders.items():
+        ax.text(densities.index(p), edge, f"{border:.3f}", size=7, weight="bold", ha="center", va="center", bbox=box)
     side = {"x": len(densities) - 0.4, "va": "center", "size": 7}
-    ax.text(y=(edge - 1) / 2, s="5: above the line the lowest\nis the true dictionary", **side)
+    ax.text(y=(edge - 1) / 2, s="the lowest is\nthe true dictionary", **side)
     ax.text(y=edge, s=rf"border ($p\to0$: {limit:.3f})", weight="bold", **side)
-    ax.text(y=(edge + len(rows)) / 2, s="below the line\nanother is lower", **side)
-    ax.set(title="features found, of five", xlabel="density $p$", ylabel=r"penalty $\lambda$")
+    ax.text(y=(edge + len(rows)) / 2, s="another is lower\nby so much", **side)
+    ax.set(
+        title="loss below the true dictionary's, and features found", xlabel="density $p$", ylabel=r"penalty $\lambda$"
+    )
     ax.spines[:].set_visible(False)
     return figure
 
