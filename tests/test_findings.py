@@ -325,7 +325,7 @@ def test_a_ratio_by_arithmetic():
     assert f"{1 - (1 - 0.8**15) * (1 - NUMBERS['abs20.ratio_0.03']['value']):.2f}" == stated
 
 
-def test_readme_losses_with_best_biases():
+def test_losses_with_best_biases():
     """The pentagon of length 1 as p -> 0, all latents alike: scale, bias, and the turns of encoders and decoders."""
     angle = 2 * math.pi * torch.arange(5, dtype=torch.float64) / 5
     W = torch.stack([angle.cos(), angle.sin()])
@@ -345,8 +345,7 @@ def test_readme_losses_with_best_biases():
 
     on_features = [lowest([1.0, 0.2], penalty) for penalty in (0.03, 0.1, 0.2, 0.1148)]
     turned = [lowest([0.8, 0.05, 0.3, 0.4], penalty) for penalty in (0.03, 0.1, 0.2, 0.1148)]
-    for value in (*(one.fun for one in on_features[:3]), *(one.fun for one in turned[:2])):
-        assert f"{value:.4f}" in README
+    assert turned[0].fun < 0.95 * on_features[0].fun and turned[1].fun < 0.99 * on_features[1].fun, "below the border"
     for key in ("dictionary.price_true", "dictionary.price_twisted"):
         assert f"| {NUMBERS[key]['value']:.2f} |" in README
     assert abs(turned[3].fun - on_features[3].fun) < 2e-6, "they tie at 0.1148"
