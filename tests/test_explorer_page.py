@@ -582,7 +582,7 @@ def test_a_local_minimum_says_that_it_is_not_the_best(page):
     assert best == pytest.approx(runs.loss.min().item(), abs=1e-8)
     shown = state(page)
     assert np.hypot(*np.array(shown["W"])).argmin() == n - 1, "the least important feature is the one left out"
-    assert "None of 60 starts came lower." in page.inner_text("#loss")
+    page.wait_for_function("document.querySelector('#loss').innerText.includes('None of 60 starts came lower.')")
     W, b = np.array(shown["W"]), np.array(shown["b"])
     W[:, [4, 5]], b[[4, 5]] = W[:, [5, 4]], b[[5, 4]]  # leave out feature 5 and keep 6
     join = lambda values: ",".join(f"{v:.4f}" for v in values.ravel())  # noqa: E731
