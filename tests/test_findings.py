@@ -357,10 +357,10 @@ def test_losses_with_best_biases():
 def test_readme_four_neurons_serve_six_features():
     """The table of README: each feature is read by two of four neurons, and subtracts from what the others serve."""
     reads = torch.tensor([[1, 1, 1, 0, 0, 0], [1, 0, 0, 1, 1, 0], [0, 1, 0, 1, 0, 1], [0, 0, 1, 0, 1, 1]]).double()
-    x = torch.zeros(8, 6, dtype=torch.float64)
-    x[range(6), range(6)], x[6, 0], x[7, 0], x[7, 5] = 0.8, 0.8, 0.8, 0.4
+    double = {"dtype": torch.float64}
+    x = torch.cat([0.8 * torch.eye(6, **double), torch.tensor([[0.8, 0, 0, 0, 0, 0.4]], **double)])
     y = ((x @ reads.T).relu() @ (reads - 0.5)).relu()  # half of its two neurons, minus half of the other two
-    assert torch.allclose(y[:7], x[:7]), "exact if one feature is on"
-    assert torch.allclose(y[7, [0, 1, 5]], torch.tensor([0.4, 0.0, 0.0]).double()), (
+    assert torch.allclose(y[:6], x[:6]), "exact if one feature is on"
+    assert torch.allclose(y[6, [0, 1, 5]], torch.tensor([0.4, 0.0, 0.0], **double)), (
         "not if two are that share no neuron"
     )
