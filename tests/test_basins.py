@@ -2,7 +2,8 @@ import pytest
 import torch
 from conftest import functions_of
 
-from studies import basins
+import toymodels as tm
+from studies import basins, canonical
 
 
 def of(level, before, after, density=0.3, importance=1.0):
@@ -69,3 +70,13 @@ def test_the_sign_rule_holds_for_small_steps_and_not_for_large_noisy_ones():
     equal, opposite = rows[0][4:]
     assert equal < 0.1 < 0.9 < opposite
     assert rows[3][5] < 0.5
+
+
+@pytest.mark.parametrize(("p", "r"), [(0.2, 0.5), (0.1, 1.0), (0.05, 0.8)])
+def test_from_the_trap_the_pair_lies_beyond_a_ridge_at_zero(p, r):
+    """README, finding 2: with a weight of 0 no loss is below that of dropping its feature, and the trap's is."""
+    data = canonical.setting(*torch.tensor([[p], [r]], dtype=torch.float64))
+    trap = tm.ReLUModel.from_weights(torch.tensor([[[1.0, 0.1]]]).double(), torch.tensor([[0.0, p / 2]]).double())
+    loss = tm.minimise(trap, *data).item()
+    assert trap.W.prod() > 0, "both signs are as they were"
+    assert 1.5 * (1 + r) * p**2 / 6 < loss < r * (p / 3 - p**2 / 4), "between the pair and dropping the second"

@@ -107,7 +107,7 @@ def test_maps_of_pairs_show_a_grid_and_who_finds_it(generator):
     share = (two.loss <= two.lowest * 1.001).double().mean(0)
     np.testing.assert_allclose(np.asarray(found.collections[-1].get_array()), two.grid(share).T.numpy())
     assert len(large.child_axes) == 3
-    assert other.get_title() == "three pairs: how many merge"
+    assert other.get_title() == "three couples: how many merge"
 
 
 def test_lines_of_training_against_attacks_are_per_density():

@@ -206,7 +206,7 @@ DRAWN = {
     "triangle": [90, 210, 330],
     "digon": [0, 180],
     "pentagon": range(90, 450, 72),
-    "crowd of pairs": range(0, 360, 60),
+    "crowd of pairs": [angle + half for angle in (12, 38, 80, 134) for half in (0, 180)],
 }
 
 
@@ -249,7 +249,7 @@ def uniform_shapes(stairs: Staircase, density: np.ndarray, sizes: np.ndarray) ->
         below += share
     short_density_axis(ax)
     ax.set(ylim=(0, 1), yticks=[0, 0.5, 1], yticklabels=["0", "half", "all"])
-    ax.set_title("which groups the features of trained models form", loc="left", size=8)
+    ax.set_title("which groups the stored features of trained models form", loc="left", size=8)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 

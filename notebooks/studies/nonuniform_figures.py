@@ -170,27 +170,28 @@ def pair_maps(two: PairGrid, three: PairGrid, shapes: dict[str, Tensor]) -> Figu
     figure.colorbar(shades, ax=[other, found], ticks=(0, 0.5, 1), shrink=0.38, anchor=(0, 0), aspect=14)
     pair_borders(large, "black")
     pair_borders(found, "#d7301f")
-    large.set(title="two pairs: the best arrangement", ylabel="$c$: chance that the partner is on, too")
-    other.set_title("three pairs: how many merge")
-    found.set_title("two pairs: share of\nstarts that find it")
+    large.set(title="two couples: the best arrangement", ylabel="$c$: chance that the partner is on, too")
+    other.set_title("three couples: how many merge")
+    found.set_title("two couples: share of\nstarts that find it")
     for ax in (large, found):
         ax.set_xlabel("density $p$ of a feature")
 
     def say(ax: Axes, words: str, place: tuple[float, float], size: float = 8, **look: object) -> None:
         ax.text(*place, words, fontsize=size, ha="center", va="center", zorder=6, **look)
 
-    centres = {"orthogonal": (0.2, 0.66), "antipodal": (0.37, 0.13), "merged": (0.6, 0.94)}
+    centres = {"orthogonal": (0.2, 0.66), "antipodal": (0.33, 0.13), "merged": (0.6, 0.94)}
+    words = {"orthogonal": "partners at\nright angles", "antipodal": "partners opposite", "merged": "partners merged"}
     for name, (x, y) in centres.items():
-        say(large, f"{name} pairs", (x, y), weight="bold")
+        say(large, words[name], (x, y), weight="bold")
         inset = large.inset_axes((1 - x - 0.09, y - 0.2 if name != "antipodal" else y + 0.02, 0.18, 0.18))
         plane(inset, shapes[name], [SET_COLOURS[i // 2 * 2] for i in range(4)])
         inset.set_facecolor("none")
     say(large, "independent: $c=p$", (0.235, 0.275), 7, rotation=-45)
     say(large, "border by formula", (0.355, 0.79), 7, rotation=53)
     pad = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-    say(large, "no such\ndata", (0.82, 0.3), bbox=pad)
+    say(large, "impossible", (0.82, 0.3), bbox=pad)
     arrow = {"arrowstyle": "-", "lw": 0.6, "shrinkB": 0}
-    for words, end, start in (("one pair merged", (0.6, 0.7), (0.86, 0.6)), ("dropped", (0.73, 0.74), (0.9, 0.7))):
+    for words, end, start in (("one merged", (0.6, 0.7), (0.86, 0.6)), ("dropped", (0.73, 0.74), (0.9, 0.7))):
         large.annotate(words, end, start, fontsize=7, ha="center", va="center", arrowprops=arrow, bbox=pad, zorder=6)
     places = {"three": (0.63, 0.86), "two": (0.29, 0.8), "one": (0.125, 0.7), "none": (0.05, 0.6)}
     for words, place in (places | {"features\ndropped": (0.4, 0.2)}).items():
