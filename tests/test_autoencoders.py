@@ -109,11 +109,11 @@ def test_batches_agree_with_weighted_rows_within_standard_errors(kind, k, pentag
 
 def test_a_batch_is_drawn_in_the_loop_as_outside(pentagon, generator):
     model, seeds = some("relu", None, 2, generator), torch.tensor([5, 6])
-    inside = tm.AutoencoderLoss(pentagon, 0.1, batch=128, generator=seeds)
+    inside = tm.AutoencoderLoss(pentagon, 0.1, batch=300, generator=seeds)
     inside(model)  # the second batch is compared
-    outside = tm.AutoencoderLoss(pentagon, 0.1, batch=128, generator=seeds)
+    outside = tm.AutoencoderLoss(pentagon, 0.1, batch=300, generator=seeds)
     outside(model)
-    h = pentagon.repeat(2).sample(128, seeds, start=128)
+    h = pentagon.repeat(2).sample(300, seeds, start=300)
     z = model.hidden(h)
     expected = (h - model(h)).square().sum(-1).mean(1) + 0.1 * (z.mean(1) * model.D.norm(dim=1)).sum(-1)
     torch.testing.assert_close(inside(model), expected)

@@ -273,8 +273,8 @@ class AutoencoderLoss:
             self._seeds, self._drawn = streams.instance_seeds(self.generator, len(turn)), 0
         start, self._drawn = self._drawn, self._drawn + self.batch
         features, model = self._many.features, self._many.model
-        sparse = type(features) is SparseFeatures and features.draws_by_stream and self.batch % engine.ROWS == 0
-        if sparse and type(model).hidden is ToyModel.hidden and model.unaltered:
+        plain = type(features) is SparseFeatures and type(model).hidden is ToyModel.hidden and model.unaltered
+        if plain and features.draws_by_stream:
             seeds, density = self._seeds.numpy().view(np.uint64), features.density.float().contiguous().numpy()
             drawn = seeds, start, self.batch, density, features.signed, self._many.W.to(dtype).numpy()
             return engine.fresh_losses, (*drawn, *kind)

@@ -11,9 +11,11 @@ import math
 import numpy as np
 
 from toymodels.engine.compiled import ONE, ZERO, allocating, inner
-from toymodels.engine.hidden import LANES, ROWS, add_products, draw, multiply
+from toymodels.engine.hidden import LANES, for_blocks
 
+ROWS = 128  # of a block: what the calls between compiled functions cost counts for small autoencoders
 END = np.uint64(ROWS)
+draw, multiply, add_products = for_blocks(ROWS)
 RELU, TOPK, BATCHTOPK, JUMPRELU = 0, 1, 2, 3
 HALVINGS = 48  # of the interval that holds the threshold of BatchTopK: its ends are 1e-14 apart then
 
@@ -63,16 +65,17 @@ def _ramp(pre, threshold, width, z, gate, slope, smooth):
 
 
 @inner
-def _errors(out, h, weight, squares):
-    """out = ĥ becomes the derivative of the weighted squared errors, which are added to the lanes."""
+def _errors(out, h, weight, missed, squares):
+    """out = ĥ becomes the derivative of the weighted squared errors, which are added to the lanes. missed: space."""
     for a in range(ZERO, np.uint64(h.shape[0])):
-        for first in range(ZERO, END, LANES):
+        for r in range(ZERO, END):
+            miss = out[a, r] - h[a, r]
+            share = weight[r] * miss
+            out[a, r] = share + share
+            missed[r] = share * miss
+        for first in range(ZERO, END, LANES):  # a loop of its own, so that both vectorise
             for lane in range(ZERO, LANES):
-                r = first + lane
-                miss = out[a, r] - h[a, r]
-                share = weight[r] * miss
-                out[a, r] = share + share
-                squares[a, ZERO, lane] += share * miss
+                squares[a, ZERO, lane] += missed[first + lane]
 
 
 @inner
@@ -190,7 +193,7 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
         threshold[:] = _common_threshold(h, weight, E, shift, float(k))
     toll, width = kind.type(penalty if activation == JUMPRELU else 0.0), kind.type(width)
     pre, z, gate, slope = _values(K, kind), _values(K, kind), _values(K, kind), _values(K, kind)
-    d_z, out, cut = _values(K, kind), _values(m, kind), np.zeros(ROWS, kind)
+    d_z, out, cut, missed = _values(K, kind), _values(m, kind), np.zeros(ROWS, kind), np.empty(ROWS, kind)
     by_E, by_D, by_out, squares = _sums(K, m, kind), _sums(m, K, kind), _sums(m, 1, kind), _sums(m, 1, kind)
     by_pre, by_z, by_gate, by_threshold = _sums(K, 1, kind), _sums(K, 1, kind), _sums(K, 1, kind), _sums(K, 1, kind)
     for block in range(len(h)):
@@ -203,7 +206,7 @@ def on_rows(theta, gradient, h, weight, K, activation, k, penalty, width, smooth
             _ramp(pre, threshold, width, z, gate, slope, smooth)
             add_products(gate, mass, by_gate)
         multiply(D, z, d, out)
-        _errors(out, h[block], weight[block], squares)
+        _errors(out, h[block], weight[block], missed, squares)
         add_products(z, mass, by_z)
         multiply(DT, out, nothing, d_z)
         if activation == JUMPRELU:
@@ -241,25 +244,25 @@ def losses(theta, gradient, loss, some, task, h, weight, K, activation, k, penal
     task [instance]: which of the rows h [task, block, input, ROWS] are theirs. penalty [instance]. The other arguments:
     see on_rows.
     """
-    for i in range(len(some)):
-        of = task[some[i]]
-        settings = K, activation, k, penalty[some[i]], width, smooth
-        loss[i] = on_rows(theta[i], gradient[i], h[of], weight[of], *settings)
+    for i, at in enumerate(some):
+        settings = K, activation, k, penalty[at], width, smooth
+        loss[i] = on_rows(theta[i], gradient[i], h[task[at]], weight[task[at]], *settings)
 
 
 @allocating
 def fresh_losses(
     theta, gradient, loss, some, seeds, start, batch, density, signed, W, K, activation, k, penalty, width
 ):
-    """The same on batches of h = W x drawn here, from example `start` of each stream on; batch: a multiple of ROWS.
+    """The same on batches of h = W x drawn here, from example `start` of each stream on.
 
     seeds [instance] uint64; density [instance, feature] float32, W [instance, input, feature]; penalty [instance].
     """
     m, n, kind = W.shape[1], W.shape[2], theta.dtype
-    h, weight = np.empty((batch // ROWS, m, ROWS), kind), np.full((batch // ROWS, ROWS), kind.type(1.0 / batch))
-    x, nothing = np.empty((n, ROWS), kind), np.zeros(m, kind)
-    for i in range(len(some)):
-        at = some[i]
+    blocks = (batch + ROWS - 1) // ROWS
+    h, weights = np.empty((blocks, m, ROWS), kind), np.zeros(blocks * ROWS, kind)
+    weights[:batch] = kind.type(1.0 / batch)
+    x, nothing, weight = np.empty((n, ROWS), kind), np.zeros(m, kind), weights.reshape(blocks, ROWS)
+    for i, at in enumerate(some):
         for block in range(len(h)):
             first = np.uint64((start + block * ROWS) * n)
             draw(x, seeds[at], first, density[at], signed)

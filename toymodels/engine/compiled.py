@@ -98,52 +98,38 @@ def specialised(template: Callable, name: str, how: Callable = allocating, **nam
     return how(copy)
 
 
-class _Patience(event.Listener):
-    """Says once that loops are being compiled, when that takes longer than SAY_AFTER."""
+class _Compiling(event.Listener):
+    """Puts off garbage collection while something is compiled: it would go through PyTorch in vain.
+
+    Says once that a loop of this package is being compiled, when that takes longer than SAY_AFTER.
+    """
 
     def __init__(self) -> None:
-        self.depth, self.timer = 0, None
+        self.depth, self.collects, self.said, self.timer = 0, False, False, None
 
     def on_start(self, started: event.Event) -> None:
         self.depth += 1
-        if self.depth == 1 and _is_ours(started):
+        if self.depth > 1:
+            return
+        self.collects = gc.isenabled()
+        gc.disable()
+        module = started.data["dispatcher"].py_func.__module__ or ""  # what exec defines may have none
+        if module.startswith(__package__) and not self.said:
             self.timer = threading.Timer(SAY_AFTER, self._say)
             self.timer.daemon = True
             self.timer.start()
 
     def on_end(self, ended: event.Event) -> None:
         self.depth -= 1
-        if self.depth == 0 and self.timer is not None:
+        if self.depth == 0 and self.collects:
+            gc.enable()
+        if self.depth == 0 and self.timer:
             self.timer.cancel()
-            self.timer = None
 
     def _say(self) -> None:
         kept = f"; it is kept in {_FOLDER}" if _FOLDER else ""
         print(f"toymodels compiles a loop that is used for the first time{kept}", file=sys.stderr, flush=True)
-        event.unregister("numba:compile", self)
+        self.said = True
 
 
-class _NoCollection(event.Listener):
-    """Puts off garbage collection while something is compiled: it would go through PyTorch in vain."""
-
-    def __init__(self) -> None:
-        self.depth, self.usual = 0, False
-
-    def on_start(self, started: event.Event) -> None:
-        if self.depth == 0:
-            self.usual = gc.isenabled()
-            gc.disable()
-        self.depth += 1
-
-    def on_end(self, ended: event.Event) -> None:
-        self.depth -= 1
-        if self.depth == 0 and self.usual:
-            gc.enable()
-
-
-def _is_ours(started: event.Event) -> bool:
-    return started.data["dispatcher"].py_func.__module__.startswith(__package__)
-
-
-event.register("numba:compile", _Patience())
-event.register("numba:compile", _NoCollection())
+event.register("numba:compile", _Compiling())

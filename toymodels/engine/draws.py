@@ -58,7 +58,6 @@ def sparse_rows(x, seed, first, density, signed):
         p, z = density[i], seed + (first + i) * STEP
         for r in range(ZERO, END):
             v = np.float32(mixed(z)) / p
-            x[i, r] = (
-                (np.float32(2.0) * v - np.float32(1.0) if signed else v) if v < np.float32(1.0) else np.float32(0.0)
-            )
+            value = np.float32(2.0) * v - np.float32(1.0) if signed else v
+            x[i, r] = value if v < np.float32(1.0) else np.float32(0.0)
             z += n * STEP

@@ -14,11 +14,9 @@ ROWS = 64  # rows of a block
 LANES = np.uint64(16)  # partial sums of a gradient entry
 END, TWO, THREE, FOUR = np.uint64(ROWS), np.uint64(2), np.uint64(3), np.uint64(4)
 NONE, DOUBLE = np.float32(0.0), np.float32(2.0)
-draw = specialised(sparse_rows, "draw", inner, END=END)
 
 
-@inner
-def multiply(W, x, bias, out):
+def _multiply(W, x, bias, out):
     """out = W x + bias, four terms at a time."""
     high, low = np.uint64(W.shape[0]), np.uint64(W.shape[1])
     fours = low - low % FOUR
@@ -29,10 +27,14 @@ def multiply(W, x, bias, out):
             w0, w1, w2, w3 = W[a, i], W[a, i + ONE], W[a, i + TWO], W[a, i + THREE]
             for r in range(ZERO, END):
                 out[a, r] += (w0 * x[i, r] + w1 * x[i + ONE, r]) + (w2 * x[i + TWO, r] + w3 * x[i + THREE, r])
-        for i in range(fours, low):
-            w = W[a, i]
+        if low - fours >= TWO:
+            w0, w1 = W[a, fours], W[a, fours + ONE]
             for r in range(ZERO, END):
-                out[a, r] += w * x[i, r]
+                out[a, r] = (out[a, r] + w0 * x[fours, r]) + w1 * x[fours + ONE, r]
+        if low % TWO:
+            w0 = W[a, low - ONE]
+            for r in range(ZERO, END):
+                out[a, r] += w0 * x[low - ONE, r]
 
 
 @inner
@@ -66,18 +68,27 @@ def _through_relu(d_h, h, sums):
             sums[a, ZERO, r] += slope
 
 
-@inner
-def add_products(error, value, sums):
+def _add_products(error, value, sums):
     """Adds the error of each output times each of its inputs, over the rows of the block, to the lanes of sums."""
     high, low = np.uint64(error.shape[0]), np.uint64(value.shape[0])
     for a in range(ZERO, high):
         for i in range(ZERO, low):
-            for k in range(ZERO, LANES):
-                s, t = k + LANES, k + LANES + LANES
-                e = t + LANES
-                sums[a, i, k] += (error[a, k] * value[i, k] + error[a, s] * value[i, s]) + (
-                    error[a, t] * value[i, t] + error[a, e] * value[i, e]
-                )
+            for first in range(ZERO, END, FOUR * LANES):
+                for lane in range(ZERO, LANES):
+                    k = first + lane
+                    s, t, e = k + LANES, k + TWO * LANES, k + THREE * LANES
+                    sums[a, i, lane] += (error[a, k] * value[i, k] + error[a, s] * value[i, s]) + (
+                        error[a, t] * value[i, t] + error[a, e] * value[i, e]
+                    )
+
+
+def for_blocks(rows):
+    """draw, multiply and add_products for blocks of so many rows, a multiple of four LANES."""
+    parts = sparse_rows, _multiply, _add_products
+    return (specialised(part, f"{part.__name__}_{rows}", inner, END=np.uint64(rows)) for part in parts)
+
+
+draw, multiply, add_products = for_blocks(ROWS)
 
 
 @inner
