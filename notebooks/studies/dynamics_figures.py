@@ -1,6 +1,6 @@
 """Figures of learning dynamics: dimensionalities and loss over the steps, and what changes at their jumps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,43 +20,23 @@ def levels_over_steps(ax: Axes, step: Tensor, D: Tensor) -> None:
 
 
 def jumps_and_curvature(
-    step: Tensor,
-    D: Tensor,
-    loss: Tensor,
-    windows: np.ndarray,
-    counts: Mapping[str, Mapping[int, float]],
-    records: Sequence[int],
-    lowest: np.ndarray,
+    step: Tensor, D: Tensor, loss: Tensor, windows: np.ndarray, records: Sequence[int], lowest: np.ndarray
 ) -> Figure:
-    """One run in logarithmic and in linear time; how counts grow with the model; curvature on the way.
-
-    D_i [record, feature] above, the loss [record] below, in the range that it has near the end; windows [window, 2] of
-    records grey. counts: how many a run, by name and number m of hidden dimensions. lowest: eigenvalue of the Hessian,
-    at these records.
+    """One run in logarithmic time: D_i [record, feature], the loss [record] in the range that it has near the end, and
+    the lowest eigenvalue of the Hessian at some of the records. windows [window, 2] of records are grey.
     """
-    figure, axes = plt.subplots(2, 3, figsize=(TEXT_WIDTH, 2.8), gridspec_kw={"width_ratios": [1.15, 1.15, 1]})
-    log_time = {"xscale": "log", "xlim": (5, step[-1].item())}
+    heights = {"height_ratios": [1.3, 1, 0.8]}
+    figure, axes = plt.subplots(3, 1, figsize=(0.75 * TEXT_WIDTH, 3.3), sharex=True, gridspec_kw=heights)
+    levels_over_steps(axes[0], step, D)
+    axes[1].plot(step, loss, color="C3")
+    axes[2].plot(step[list(records)], lowest, "o-", ms=2, color="C1")
+    axes[2].axhline(0, color="0.7", lw=0.6)
     low = loss[-1].item()
-    for (top, bottom), time in zip(axes.T, (log_time, {"xscale": "linear", "xlim": (0, 600)}), strict=False):
-        levels_over_steps(top, step, D)
-        bottom.plot(step, loss, color="C3")
-        bottom.set(ylim=(low - 0.02, low + 0.3), **time)
-        top.set(title=f"one run, {time['xscale']} time", **time)
-    by_size, curvature = axes[:, 2]
-    for name, values in counts.items():
-        by_size.plot(list(values), list(values.values()), "o-", label=name)
-    by_size.set(xscale="log", xticks=list(values), xticklabels=list(values), ylim=(0, None))
-    by_size.set(xlabel="$m$ ($n=4m$)", ylabel="per run")
-    by_size.minorticks_off()
-    by_size.legend()
-    curvature.plot(step[list(records)], lowest, "o-", ms=2, color="C1")
-    curvature.axhline(0, color="0.7", lw=0.6)
-    curvature.set(ylim=(-0.7, 0.05), **log_time)
-    for ax, label in zip((axes[0, 0], axes[1, 0], curvature), ("$D_i$", "loss", "curvature"), strict=True):
-        ax.set_ylabel(label)
-    for ax in axes[1]:
-        ax.set_xlabel("step")
-    for ax in (*axes[:, :2].flat, curvature):
+    axes[1].set_ylim(low - 0.02, low + 0.3)
+    axes[2].set(ylim=(-0.7, 0.05), xscale="log", xlim=(5, step[-1].item()), xlabel="step")
+    for ax, name in zip(axes, ("dimensionality $D_i$", "loss", "lowest\ncurvature"), strict=True):
+        ax.set_ylabel(name)
         for left, right in array(step)[windows]:
             ax.axvspan(left, right, color="0.9", lw=0, zorder=0)
+    figure.align_ylabels()
     return figure
