@@ -7,8 +7,11 @@ Progress bars and warnings (stderr) are shown live and kept out of the saved out
 
 import argparse
 import base64
+import fcntl
 import io
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,9 +19,24 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+LOCK = Path(tempfile.gettempdir()) / f"toymodels-kernel-{os.getuid()}.lock"
+
 
 class LiveClient(NotebookClient):
-    """Shows stderr on the terminal instead of storing it."""
+    """Shows stderr on the terminal instead of storing it.
+
+    Kernels start one after the other, also those of other processes: two at once may choose the same port.
+    """
+
+    async def async_start_new_kernel(self, **settings):
+        self.turn = LOCK.open("w")
+        fcntl.flock(self.turn, fcntl.LOCK_EX)
+        await super().async_start_new_kernel(**settings)
+
+    async def async_start_new_kernel_client(self):
+        answers = await super().async_start_new_kernel_client()
+        self.turn.close()  # and the lock is free
+        return answers
 
     def output(self, outs, msg, display_id, cell_index):
         content = msg["content"]
